@@ -1,0 +1,9 @@
+from django.urls import path
+
+from annotate.api import views
+
+urlpatterns = [
+    path("projects/", views.ProjectList.as_view(), name="api_projects"),
+    path("projects/<slug:slug>/agreement/", views.ProjectAgreement.as_view(), name="api_project_agreement"),
+    path("projects/<slug:slug>/judgements/", views.ProjectJudgements.as_view(), name="api_project_judgements"),
+]

@@ -1,0 +1,228 @@
+"""Reading files of judgements (JSONL, one task a line; docs/formats.md describes it). No database here.
+
+A row that cannot be taken gives a `RowError` that names the line, the field and the remedy; reading goes on, so that
+one run finds all of them. Memory does not grow with the file: a line over the limit is not even read whole.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any, BinaryIO
+
+import orjson
+from django.utils.translation import gettext as _
+
+MAX_ROW_BYTES = 1024 * 1024
+MAX_OUTPUTS = 9
+ROLES = ("system", "user", "assistant")
+FIELDS = {
+    "row": ("id", "prompt", "completions", "judgements", "language", "group", "priority"),
+    "completion": ("id", "text", "model", "models"),
+    "judgement": ("annotator", "ranking"),
+}
+
+
+class RowError(Exception):
+    """What is wrong with one line. `line` counts from 1; 0 means the file as a whole."""
+
+    def __init__(self, line: int, field: str, message: str) -> None:
+        super().__init__(message)
+        self.line, self.field, self.message = line, field, message
+
+    def __str__(self) -> str:
+        where = _("Line %(line)d") % {"line": self.line} if self.line else _("The file")
+        return f"{where}, {self.field}: {self.message}" if self.field else f"{where}: {self.message}"
+
+    def as_dict(self) -> dict[str, str | int]:
+        return {"line": self.line, "field": self.field, "message": self.message}
+
+
+@dataclass(frozen=True)
+class Output:
+    id: str
+    text: str
+    models: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Judgement:
+    annotator: str
+    tiers: dict[str, int]  # by output id, from 1 for the best; equal for a tie
+
+
+@dataclass(frozen=True)
+class Row:
+    line: int
+    id: str
+    conversation: list[dict[str, str]]
+    outputs: list[Output]
+    judgements: list[Judgement]
+    language: str
+    group: str
+    priority: int
+
+
+def read_rows(file: BinaryIO) -> Iterator[Row | RowError]:
+    """Each line as a Row, or as the error that keeps it from being one. Blank lines are passed over."""
+    seen: dict[str, int] = {}
+    for line, raw in _lines(file):
+        try:
+            if isinstance(raw, RowError):
+                raise raw
+            if not raw.strip():
+                continue
+            row = _row(line, _parsed(line, raw))
+            if (first := seen.setdefault(row.id, line)) != line:
+                message = _("“%(id)s” stands on line %(first)d already. Each row needs an id of its own.")
+                raise RowError(line, "id", message % {"id": row.id, "first": first})
+            yield row
+        except RowError as error:
+            yield error
+
+
+def _lines(file: BinaryIO) -> Iterator[tuple[int, Any]]:
+    line = 0
+    while raw := file.readline(MAX_ROW_BYTES + 1):
+        line += 1
+        if len(raw) > MAX_ROW_BYTES:
+            size = len(raw)
+            while not raw.endswith(b"\n") and (raw := file.readline(MAX_ROW_BYTES)):
+                size += len(raw)
+            yield line, RowError(
+                line,
+                "",
+                _("It has %(size).1f MB; a row may have 1 MB. Shorten its texts or leave it out.") % {"size": size / 1e6},
+            )
+        else:
+            yield line, raw.removeprefix(b"\xef\xbb\xbf") if line == 1 else raw
+
+
+def _parsed(line: int, raw: bytes) -> dict[str, Any]:
+    try:
+        text = raw.decode()
+    except UnicodeDecodeError as error:
+        raise RowError(
+            line, "", _("Byte %(at)d is not UTF-8. Save the file as UTF-8 and try again.") % {"at": error.start + 1}
+        ) from None
+    try:
+        value = orjson.loads(text)
+    except orjson.JSONDecodeError as error:
+        raise RowError(line, "", _("It is not JSON: %(why)s.") % {"why": str(error)}) from None
+    if not isinstance(value, dict):
+        raise RowError(line, "", _("It must be an object, such as {\"id\": …, \"prompt\": …}."))
+    return value
+
+
+class _Field:
+    """A value of a row together with its place, so that every check can say where it failed."""
+
+    def __init__(self, line: int, path: str, value: Any) -> None:
+        self.line, self.path, self.value = line, path, value
+
+    def fail(self, message: str) -> RowError:
+        return RowError(self.line, self.path, message)
+
+    def text(self, limit: int | None = None) -> str:
+        if not isinstance(self.value, str) or not self.value.strip():
+            raise self.fail(_("A text that is not empty is needed here."))
+        if "\x00" in self.value:
+            raise self.fail(_("It holds a NUL character. Remove it."))
+        if limit and len(self.value) > limit:
+            raise self.fail(_("It may have %(limit)d characters at most.") % {"limit": limit})
+        return self.value
+
+    def name(self) -> str:
+        """A short text; a whole number will do and becomes a text."""
+        if isinstance(self.value, int) and not isinstance(self.value, bool):
+            return str(self.value)
+        return self.text(limit=200)
+
+    def items(self, least: int, most: int | None = None) -> list["_Field"]:
+        if not isinstance(self.value, list):
+            raise self.fail(_("A list is needed here."))
+        if len(self.value) < least or (most and len(self.value) > most):
+            wanted = f"{least}–{most}" if most else f"{least} …"
+            raise self.fail(_("It has %(count)d items; %(wanted)s are needed.") % {"count": len(self.value), "wanted": wanted})
+        return [_Field(self.line, f"{self.path}[{number}]", item) for number, item in enumerate(self.value)]
+
+    def fields(self, kind: str, required: tuple[str, ...]) -> dict[str, "_Field"]:
+        if not isinstance(self.value, dict):
+            raise self.fail(_("An object is needed here."))
+        known = FIELDS.get(kind, required)
+        if unknown := sorted(set(self.value) - set(known)):
+            raise self.fail(
+                _("Unknown field “%(name)s”. Known are: %(known)s.") % {"name": unknown[0], "known": ", ".join(known)}
+            )
+        if missing := [name for name in required if name not in self.value]:
+            raise self.fail(_("“%(name)s” is missing.") % {"name": missing[0]})
+        dot = f"{self.path}." if self.path else ""
+        return {name: _Field(self.line, dot + name, value) for name, value in self.value.items()}
+
+
+def _row(line: int, value: dict[str, Any]) -> Row:
+    fields = _Field(line, "", value).fields("row", ("id", "prompt", "completions"))
+    outputs = [_output(item) for item in fields["completions"].items(2, MAX_OUTPUTS)]
+    for what, values in (("id", [output.id for output in outputs]), ("text", [output.text for output in outputs])):
+        if twice := [number for number, value in enumerate(values) if value in values[:number]]:
+            field = f"completions[{twice[0]}].{what}"
+            raise RowError(line, field, _("Another output of this row has the same one. Each must differ."))
+    ids = [output.id for output in outputs]
+    judgements = [_judgement(item, ids) for item in fields["judgements"].items(0)] if "judgements" in fields else []
+    judges = [judgement.annotator for judgement in judgements]
+    if twice := [name for number, name in enumerate(judges) if name in judges[:number]]:
+        raise RowError(line, "judgements", _("“%(name)s” judges twice. Keep one of the two.") % {"name": twice[0]})
+    priority = fields["priority"].value if "priority" in fields else 0
+    if type(priority) is not int or not 0 <= priority <= 9:
+        raise fields["priority"].fail(_("A whole number from 0 to 9 is needed here."))
+    return Row(
+        line=line,
+        id=fields["id"].name(),
+        conversation=_conversation(fields["prompt"]),
+        outputs=outputs,
+        judgements=judgements,
+        language=fields["language"].text(limit=35) if "language" in fields else "",
+        group=fields["group"].name() if "group" in fields else "",
+        priority=priority,
+    )
+
+
+def _conversation(prompt: _Field) -> list[dict[str, str]]:
+    if isinstance(prompt.value, str):
+        return [{"role": "user", "content": prompt.text()}]
+    turns = []
+    for item in prompt.items(1):
+        fields = item.fields("turn", ("role", "content"))
+        if fields["role"].value not in ROLES:
+            raise fields["role"].fail(_("It must be one of: %(roles)s.") % {"roles": ", ".join(ROLES)})
+        turns.append({"role": fields["role"].value, "content": fields["content"].text()})
+    if turns[-1]["role"] != "user":
+        raise prompt.fail(_("The last turn must be the user's: the outputs answer it."))
+    return turns
+
+
+def _output(item: _Field) -> Output:
+    fields = item.fields("completion", ("id", "text"))
+    models = [model.name() for model in fields["models"].items(0)] if "models" in fields else []
+    if "model" in fields:
+        models.append(fields["model"].name())
+    return Output(id=fields["id"].name(), text=fields["text"].text(), models=tuple(sorted(set(models))))
+
+
+def _judgement(item: _Field, ids: list[str]) -> Judgement:
+    fields = item.fields("judgement", ("annotator", "ranking"))
+    tiers: dict[str, int] = {}
+    for tier, place in enumerate(fields["ranking"].items(1), 1):
+        tied = place.items(1) if isinstance(place.value, list) else [place]
+        for output in tied:
+            name = output.name()
+            if name not in ids:
+                raise output.fail(
+                    _("There is no output “%(name)s” in this row. It has: %(ids)s.") % {"name": name, "ids": ", ".join(ids)}
+                )
+            if name in tiers:
+                raise output.fail(_("“%(name)s” is ranked twice. Name it once.") % {"name": name})
+            tiers[name] = tier
+    if missing := [name for name in ids if name not in tiers]:
+        raise fields["ranking"].fail(
+            _("“%(name)s” is not ranked. A ranking names every output of its row.") % {"name": missing[0]}
+        )
+    return Judgement(annotator=fields["annotator"].name(), tiers=tiers)

@@ -1,0 +1,49 @@
+"""Measure how far a project's judgements agree, print it, and keep the snapshot."""
+
+import json
+
+from django.core.management.base import BaseCommand, CommandError
+from django.utils import timezone
+
+from annotate.models import Project
+from annotate.services import agreement
+
+
+class Command(BaseCommand):
+    help = __doc__
+
+    def add_arguments(self, parser):
+        parser.add_argument("project", help="the project's slug")
+        parser.add_argument("--json", action="store_true", help="print JSON")
+
+    def handle(self, *args, project, **options):
+        found = Project.objects.filter(slug=project).first()
+        if found is None:
+            raise CommandError(f"There is no project “{project}”.")
+        as_of = timezone.now()
+        questions = []
+        for question in found.questions.order_by("pk"):
+            figures, (unanimous, of) = agreement.measure(found, question)
+            agreement.keep(project=found, question=question, figures=figures, as_of=as_of)
+            questions.append(
+                {
+                    "question": question.key,
+                    "unanimous": unanimous,
+                    "pairs_with_two_or_more": of,
+                    "measures": [figure.as_dict() for figure in figures],
+                }
+            )
+        if options["json"]:
+            self.stdout.write(json.dumps({"project": project, "as_of": as_of.isoformat(), "questions": questions}))
+            return
+        for one in questions:
+            self.stdout.write(f"{one['question']}: unanimous on {one['unanimous']} of {one['pairs_with_two_or_more']} pairs")
+            for figure in one["measures"]:
+                self.stdout.write(f"  {figure['name']:34} {_words(figure)}")
+
+
+def _words(figure: dict) -> str:
+    if figure["value"] is None:
+        return f"undefined: {figure['undefined_because']}"
+    interval = f"{figure['low']:.4f} – {figure['high']:.4f}" if figure["low"] is not None else figure["no_interval_because"]
+    return f"{figure['value']:.4f} ({interval}), {figure['n_units']} pairs of {figure['n_groups']} prompts"

@@ -1,0 +1,55 @@
+"""Snapshots of how far a project's judgements agree."""
+
+import pgtrigger
+from django.db import models
+from django.utils.translation import gettext_lazy as _
+
+
+LABELS = {
+    "pairwise_agreement_count": _("Two people agree, ties count"),
+    "pairwise_agreement_both_strict": _("Two people agree, both strict"),
+    "pairwise_agreement_any_tie_dropped": _("Two people agree, pairs with any tie dropped"),
+    "fleiss_kappa": _("Fleiss κ"),
+    "krippendorff_alpha_nominal": _("Krippendorff α, nominal"),
+    "krippendorff_alpha_ordinal": _("Krippendorff α, ordinal"),
+}
+
+
+@pgtrigger.register(pgtrigger.Protect(name="append_only", operation=pgtrigger.Update | pgtrigger.Delete))
+class Agreement(models.Model):
+    """One measure at one time, by one version of the code. Never updated: the rows are its history."""
+
+    project = models.ForeignKey("annotate.Project", models.PROTECT, related_name="agreements")
+    question = models.ForeignKey("annotate.Question", models.PROTECT, related_name="+")
+    metric = models.CharField(_("measure"), max_length=60)
+    value = models.FloatField(_("value"), null=True)
+    low = models.FloatField(_("lower end of the 95% interval"), null=True)
+    high = models.FloatField(_("upper end of the 95% interval"), null=True)
+    undefined_because = models.CharField(_("undefined because"), max_length=300, blank=True)
+    no_interval_because = models.CharField(_("no interval because"), max_length=300, blank=True)
+    n_units = models.PositiveIntegerField(_("pairs of outputs"))
+    n_groups = models.PositiveIntegerField(_("prompts"))
+    n_values = models.PositiveIntegerField(_("judgements of pairs"))
+    n_dropped = models.PositiveIntegerField(_("pairs left out"))
+    as_of = models.DateTimeField(_("as of"))
+    code_version = models.CharField(_("code version"), max_length=40)
+
+    class Meta:
+        verbose_name = _("agreement")
+        verbose_name_plural = _("agreement")
+        ordering = ["-as_of", "pk"]
+        constraints = [
+            models.CheckConstraint(
+                condition=models.Q(value__isnull=False, undefined_because="")
+                | (models.Q(value__isnull=True) & ~models.Q(undefined_because="")),
+                name="agreement_defined_or_says_why",
+            ),
+            models.UniqueConstraint(fields=["project", "question", "metric", "as_of"], name="agreement_once_per_time"),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.metric} {self.value}"
+
+    @property
+    def label(self) -> str:
+        return str(LABELS[self.metric])

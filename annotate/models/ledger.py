@@ -1,0 +1,183 @@
+"""The claim ledger: slots, and the annotations that were submitted on them.
+
+A task has `target_overlap` places. A slot belongs to one place and, once claimed, to one person for ever: when its
+lease ends or it is skipped, the row stays as it is and an open replacement is made at the same place. So an answer
+always has a row that it belongs to, and the constraints below, not the code, keep a place from counting twice.
+Annotations, answers and rank items are append-only.
+"""
+
+import random
+import uuid
+
+import pgtrigger
+from django.contrib.postgres.fields import ArrayField
+from django.db import models
+from django.utils.translation import gettext_lazy as _
+
+from annotate.models.tasks import MAX_COMPLETIONS, Completion
+
+
+class SlotQuerySet(models.QuerySet):
+    def counting(self) -> "SlotQuerySet":
+        """Answers that fill a place: what agreement and exports are made of."""
+        return self.filter(status=Slot.Status.SUBMITTED)
+
+    def answered_by(self, annotator) -> "SlotQuerySet":
+        return self.filter(holder=annotator, submitted_at__isnull=False)
+
+
+class Slot(models.Model):
+    """One person's place on a task."""
+
+    class Status(models.TextChoices):
+        OPEN = "open", _("open")
+        LEASED = "leased", _("leased")
+        SUBMITTED = "submitted", _("submitted")
+        SKIPPED = "skipped", _("skipped")
+        EXPIRED = "expired", _("expired")
+        EXTRA = "extra", _("extra")
+
+    LIVE = (Status.OPEN, Status.LEASED, Status.SUBMITTED)
+
+    code = models.UUIDField(unique=True, null=True, editable=False)  # in URLs; given when claimed
+    project = models.ForeignKey("annotate.Project", models.PROTECT, related_name="slots")
+    task = models.ForeignKey("annotate.Task", models.PROTECT, related_name="slots")
+    place = models.PositiveSmallIntegerField(_("place"))
+    replacement = models.BooleanField(_("replacement"), default=False)
+    rank = models.BigIntegerField(editable=False)  # Task.rank, copied so that the claim needs no join
+    status = models.CharField(_("status"), max_length=9, choices=Status, default=Status.OPEN)
+    holder = models.ForeignKey("annotate.Annotator", models.PROTECT, null=True, related_name="slots")
+    leased_until = models.DateTimeField(_("leased until"), null=True)
+    claimed_at = models.DateTimeField(_("claimed"), null=True)
+    submitted_at = models.DateTimeField(_("submitted"), null=True)
+    skip_reason = models.CharField(_("reason for skipping"), max_length=500, blank=True)
+    current_annotation = models.OneToOneField("annotate.Annotation", models.PROTECT, null=True, related_name="+")
+
+    objects = SlotQuerySet.as_manager()
+
+    class Meta:
+        verbose_name = _("slot")
+        verbose_name_plural = _("slots")
+        constraints = [
+            models.UniqueConstraint(
+                fields=["task", "holder"],
+                condition=models.Q(holder__isnull=False),
+                name="slot_one_per_person_and_task",
+            ),
+            models.UniqueConstraint(
+                fields=["project", "holder"],
+                condition=models.Q(status="leased"),
+                name="slot_one_live_lease_per_person_and_project",
+            ),
+            models.UniqueConstraint(
+                fields=["task", "place"],
+                condition=models.Q(status__in=["open", "leased", "submitted"]),
+                name="slot_one_live_per_place",
+            ),
+            models.CheckConstraint(
+                condition=models.Q(status="open", holder__isnull=True, code__isnull=True)
+                | (~models.Q(status="open") & models.Q(holder__isnull=False, code__isnull=False)),
+                name="slot_open_has_no_holder",
+            ),
+            models.CheckConstraint(
+                condition=~models.Q(status="leased") | models.Q(leased_until__isnull=False),
+                name="slot_lease_has_an_end",
+            ),
+            models.CheckConstraint(
+                condition=models.Q(
+                    status__in=["submitted", "extra"], current_annotation__isnull=False, submitted_at__isnull=False
+                )
+                | (
+                    ~models.Q(status__in=["submitted", "extra"])
+                    & models.Q(current_annotation__isnull=True, submitted_at__isnull=True)
+                ),
+                name="slot_answered_has_annotation",
+            ),
+            models.CheckConstraint(condition=models.Q(place__gte=1), name="slot_places_count_from_1"),
+        ]
+        indexes = [
+            # The claim walks this one upwards from the cursor; docs/architecture.md says what each query costs.
+            models.Index(fields=["project", "rank", "place"], condition=models.Q(status="open"), name="slot_open"),
+            models.Index(
+                fields=["project", "rank", "place"],
+                condition=models.Q(status="open", replacement=True),
+                name="slot_open_replacement",
+            ),
+            models.Index(fields=["leased_until"], condition=models.Q(status="leased"), name="slot_lease_end"),
+            models.Index(
+                fields=["holder", "submitted_at"],
+                condition=models.Q(submitted_at__isnull=False),
+                name="slot_answers_of_holder",
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.task} · {self.place}"
+
+    def display_order(self) -> list[Completion]:
+        """The task's outputs in the order drawn for this slot, so for this task and person: A, B, C …
+
+        Drawn from the slot's code, which is random and never changes: a reload shows the same order.
+        The order that was shown is stored with the annotation.
+        """
+        completions = list(self.task.completions.all())
+        random.Random(str(self.code)).shuffle(completions)
+        return completions
+
+
+@pgtrigger.register(pgtrigger.Protect(name="append_only", operation=pgtrigger.Update | pgtrigger.Delete))
+class Annotation(models.Model):
+    """What was submitted on a slot. A change is a new revision; `Slot.current_annotation` names the valid one."""
+
+    slot = models.ForeignKey(Slot, models.PROTECT, related_name="annotations")
+    revision = models.PositiveSmallIntegerField(_("revision"))
+    idempotency_key = models.UUIDField(default=uuid.uuid4)  # made when the page is served
+    guideline = models.ForeignKey("annotate.Guideline", models.PROTECT, null=True, related_name="+")
+    display_order = ArrayField(models.BigIntegerField(), default=list)  # completion ids; empty when imported
+    active_seconds = models.PositiveIntegerField(_("active seconds"), null=True)
+    created_at = models.DateTimeField(_("created"), auto_now_add=True, db_index=True)
+
+    class Meta:
+        verbose_name = _("annotation")
+        verbose_name_plural = _("annotations")
+        constraints = [
+            models.UniqueConstraint(fields=["slot", "revision"], name="annotation_revision_once"),
+            models.UniqueConstraint(fields=["slot", "idempotency_key"], name="annotation_key_once_per_slot"),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.slot} · {self.revision}"
+
+
+@pgtrigger.register(pgtrigger.Protect(name="append_only", operation=pgtrigger.Update | pgtrigger.Delete))
+class Answer(models.Model):
+    annotation = models.ForeignKey(Annotation, models.PROTECT, related_name="answers")
+    question = models.ForeignKey("annotate.Question", models.PROTECT, related_name="answers")
+
+    class Meta:
+        verbose_name = _("answer")
+        verbose_name_plural = _("answers")
+        constraints = [models.UniqueConstraint(fields=["annotation", "question"], name="answer_once")]
+
+    def __str__(self) -> str:
+        return f"{self.annotation} · {self.question.key}"
+
+
+@pgtrigger.register(pgtrigger.Protect(name="append_only", operation=pgtrigger.Update | pgtrigger.Delete))
+class RankItem(models.Model):
+    """Where a ranking put an output: tier 1 is best, outputs of one tier are tied, tiers have no gaps."""
+
+    answer = models.ForeignKey(Answer, models.PROTECT, related_name="rank_items")
+    completion = models.ForeignKey(Completion, models.PROTECT, related_name="+")
+    tier = models.PositiveSmallIntegerField(_("tier"))
+
+    class Meta:
+        verbose_name = _("rank")
+        verbose_name_plural = _("ranks")
+        constraints = [
+            models.UniqueConstraint(fields=["answer", "completion"], name="rank_item_once"),
+            models.CheckConstraint(condition=models.Q(tier__range=(1, MAX_COMPLETIONS)), name="rank_item_tier_1_to_9"),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.completion}: {self.tier}"

@@ -1,0 +1,124 @@
+"""Measuring agreement, and keeping what was measured.
+
+What counts: the valid rankings of people (kind person or imported) that fill a place of their task. A unit is one
+pair of outputs of one task; its values are "first better", "tie", "second better". Intervals resample prompts.
+"""
+
+from collections.abc import Iterator
+from datetime import datetime
+from itertools import groupby
+
+import numpy as np
+from django.db import transaction
+from django.db.models import F, Max, QuerySet
+from django.utils import timezone
+from numpy.typing import NDArray
+
+from annotate import measures
+from annotate.models import Agreement, Annotation, Annotator, Project, Question, RankItem, Slot
+from jobs.models import Job
+from jobs.services import enqueue
+
+JOB = "annotate.measure_agreement"
+
+
+def rankings(project: Project, question: Question) -> Iterator[tuple[str, int, int, dict[int, int]]]:
+    """(prompt_sha256, task id, annotator id, {completion id: tier}) of each ranking that counts, streamed."""
+    slot = "answer__annotation__slot"
+    items = (
+        RankItem.objects.filter(
+            answer__question=question,
+            answer__annotation__slot__project=project,
+            answer__annotation__slot__status=Slot.Status.SUBMITTED,
+            answer__annotation__slot__holder__kind__in=Annotator.HUMAN,
+            answer__annotation__slot__current_annotation=F("answer__annotation"),
+        )
+        .order_by("answer_id")
+        .values_list(
+            "answer_id",
+            f"{slot}__task__prompt_sha256",
+            f"{slot}__task_id",
+            f"{slot}__holder_id",
+            "completion_id",
+            "tier",
+        )
+    )
+    for (_, prompt, task, annotator), rows in groupby(items.iterator(chunk_size=5000), key=lambda row: row[:4]):
+        yield prompt, task, annotator, {completion: tier for *_, completion, tier in rows}
+
+
+def all_measures(counts: NDArray[np.int64], groups: NDArray[np.int64]) -> list[measures.Measure]:
+    """Every measure of pairs of outputs. `counts` has shape (pairs, 3) as `pair_units` makes it; groups are prompts."""
+    tie = measures.PairUnits.TIE_CATEGORY
+    return [
+        measures.pairwise_agreement(counts, groups, ties="count"),
+        measures.pairwise_agreement(counts, groups, ties="both_strict", tie_category=tie),
+        measures.pairwise_agreement(counts, groups, ties="any_tie_dropped", tie_category=tie),
+        measures.fleiss_kappa(counts, groups),
+        measures.krippendorff_alpha(counts, groups, level="nominal"),
+        measures.krippendorff_alpha(counts, groups, level="ordinal"),
+    ]
+
+
+def measure(project: Project, question: Question) -> tuple[list[measures.Measure], tuple[int, int]]:
+    """All measures of the project's rankings as they are now, and (unanimous, all) pairs with two or more values."""
+    units = measures.pair_units(rankings(project, question))
+    return all_measures(units.counts, units.groups), measures.unanimous(units.counts)
+
+
+@transaction.atomic
+def keep(*, project: Project, question: Question, figures: list[measures.Measure], as_of: datetime) -> None:
+    """Write a snapshot: one row a measure, all of the same time."""
+    Agreement.objects.bulk_create(
+        Agreement(
+            project=project,
+            question=question,
+            metric=figure.name,
+            value=figure.value,
+            low=figure.low,
+            high=figure.high,
+            undefined_because=figure.undefined_because or "",
+            no_interval_because=figure.no_interval_because or "",
+            n_units=figure.n_units,
+            n_groups=figure.n_groups,
+            n_values=figure.n_values,
+            n_dropped=figure.n_dropped,
+            as_of=as_of,
+            code_version=measures.CODE_VERSION,
+        )
+        for figure in figures
+    )
+
+
+def measure_and_keep(*, project: Project) -> datetime:
+    """Measure each question of the project and keep the snapshot. Returns the time it is of."""
+    as_of = timezone.now()  # before reading: an answer that arrives meanwhile is newer than the snapshot
+    for question in project.questions.order_by("pk"):
+        figures, _ = measure(project, question)
+        keep(project=project, question=question, figures=figures, as_of=as_of)
+    return as_of
+
+
+def latest(project: Project) -> QuerySet[Agreement]:
+    """The newest snapshot's rows, in the order in which they were measured."""
+    newest = Agreement.objects.filter(project=project).order_by("-as_of").values("as_of")[:1]
+    return Agreement.objects.filter(project=project, as_of=newest).select_related("question").order_by("pk")
+
+
+def request_measuring(*, project: Project, actor) -> Job:
+    """Start a job that measures. While one is waiting or running, that one is given."""
+    return enqueue(kind=JOB, parameters={"project": project.pk}, key=f"project {project.pk}", actor=actor)
+
+
+def refresh() -> int:
+    """Start measuring wherever answers are newer than the latest snapshot. Returns how many; beat calls it."""
+    measured = dict(Agreement.objects.order_by().values_list("project").annotate(Max("as_of")))
+    stale = 0
+    for project in Project.objects.all():
+        newer = Annotation.objects.filter(slot__project=project)
+        if project.pk in measured:
+            newer = newer.filter(created_at__gt=measured[project.pk])
+        if newer.exists():
+            request_measuring(project=project, actor=None)
+            stale += 1
+    return stale

@@ -1,0 +1,202 @@
+"""Judgements that were made elsewhere: all rows of a file, or none.
+
+Idempotent by content: a task, or a person's judgement of it, that is there already is left alone when it is the same,
+and refused when it differs. Everything happens in one transaction, in batches of a fixed number of statements.
+"""
+
+import uuid
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass
+from itertools import islice
+from typing import BinaryIO
+
+from django.db import transaction
+from django.db.models import OuterRef, Subquery
+from django.utils import timezone
+from django.utils.translation import gettext as _
+
+from annotate.judgement_rows import Judgement, Row, RowError, read_rows
+from annotate.models import Annotation, Annotator, Answer, Project, Question, RankItem, Slot, Task
+from annotate.services.tasks import NewCompletion, NewTask, add_tasks
+
+BATCH = 500
+MAX_ERRORS = 100
+
+
+class ImportRefused(Exception):
+    """Nothing was imported. `errors` has the first hundred; `count` how many there are."""
+
+    def __init__(self, errors: list[RowError], count: int) -> None:
+        super().__init__("\n".join(str(error) for error in errors))
+        self.errors, self.count = errors, count
+
+
+@dataclass
+class Imported:
+    tasks: int = 0
+    tasks_known: int = 0
+    judgements: int = 0
+    judgements_known: int = 0
+
+    def as_dict(self) -> dict[str, int]:
+        return asdict(self)
+
+
+@transaction.atomic
+def import_judgements(
+    *, project: Project, source: str, file: BinaryIO, kind: str = Annotator.Kind.IMPORTED
+) -> Imported:
+    """Put the tasks and judgements of a JSONL file into the project.
+
+    `source` names the study: annotators of the same source and name are the same annotator.
+    Raises ImportRefused, and then nothing is changed, when any row cannot be taken.
+    """
+    Project.objects.select_for_update(no_key=True).get(pk=project.pk)  # one import at a time
+    question = project.questions.order_by("pk").first()
+    if question is None:
+        raise ImportRefused([RowError(0, "", _("The project has no question that the judgements could answer."))], 1)
+    done, errors, count = Imported(), [], 0
+    for batch in _batches(read_rows(file)):
+        rows = [row for row in batch if isinstance(row, Row)]
+        problems = [row for row in batch if isinstance(row, RowError)]
+        if not count and not problems:  # after the first error only the checking goes on
+            problems = _Batch(project, question, source, kind, rows).write(done)
+        count += len(problems)
+        errors += problems[: MAX_ERRORS - len(errors)]
+    if not count and not done.tasks and not done.tasks_known:
+        errors, count = [RowError(0, "", _("It holds no rows. One JSON object a line is needed."))], 1
+    if count:
+        raise ImportRefused(errors, count)
+    return done
+
+
+class _Batch:
+    """A few hundred rows on their way in."""
+
+    def __init__(self, project: Project, question: Question, source: str, kind: str, rows: list[Row]) -> None:
+        self.project, self.question, self.source, self.kind, self.rows = project, question, source, kind, rows
+
+    def write(self, done: Imported) -> list[RowError]:
+        known = self._known_tasks()
+        problems = [
+            RowError(row.line, "id", _("The project has a task “%(id)s” that says something else.") % {"id": row.id})
+            for row in self.rows
+            if row.id in known and known[row.id].content_sha256 != _new_task(row).content_sha256
+        ]
+        if problems:
+            return problems
+        annotators = self._annotators()
+        fresh = [row for row in self.rows if row.id not in known]
+        tasks = add_tasks(project=self.project, tasks=[_new_task(row) for row in fresh])
+        held: list[tuple[Slot, Judgement]] = []
+        for row, task in zip(fresh, tasks, strict=True):
+            for place, judgement in enumerate(row.judgements, 1):
+                held.append((self._slot(task, place, annotators[judgement.annotator]), judgement))
+        for row in self.rows:
+            if row.id in known:
+                more, changed = self._more_on(known[row.id], row, annotators)
+                held += more
+                problems += changed
+        if not problems:
+            self._answer(held)
+        done.tasks += len(fresh)
+        done.tasks_known += len(self.rows) - len(fresh)
+        done.judgements += len(held)
+        done.judgements_known += sum(len(row.judgements) for row in self.rows) - len(held)
+        return problems
+
+    def _known_tasks(self) -> dict[str, Task]:
+        tasks = Task.objects.filter(project=self.project, name__in=[row.id for row in self.rows])
+        return {task.name: task for task in tasks.select_for_update(no_key=True)}
+
+    def _annotators(self) -> dict[str, Annotator]:
+        names = {judgement.annotator for row in self.rows for judgement in row.judgements}
+        Annotator.objects.bulk_create(
+            (Annotator(kind=self.kind, source=self.source, source_name=name) for name in sorted(names)),
+            ignore_conflicts=True,
+        )
+        found = Annotator.objects.filter(source=self.source, source_name__in=names)
+        return {annotator.source_name: annotator for annotator in found}
+
+    def _slot(self, task: Task, place: int, annotator: Annotator) -> Slot:
+        # It counts only once it has its annotation (`_answer`); until then, inside this transaction, it is "expired".
+        return Slot(
+            project=self.project,
+            task=task,
+            rank=task.rank,
+            place=place,
+            holder=annotator,
+            status=Slot.Status.EXPIRED,
+            code=uuid.uuid4(),
+            claimed_at=timezone.now(),
+        )
+
+    def _more_on(
+        self, task: Task, row: Row, annotators: dict[str, Annotator]
+    ) -> tuple[list[tuple[Slot, Judgement]], list[RowError]]:
+        """The judgements of a row whose task is there already: the new ones, and those that differ from before."""
+        before = {slot.holder_id: slot for slot in task.slots.exclude(holder=None)}
+        more: list[tuple[Slot, Judgement]] = []
+        changed: list[RowError] = []
+        for judgement in row.judgements:
+            annotator = annotators[judgement.annotator]
+            if annotator.pk not in before:
+                more.append((self._place_for(task, annotator), judgement))
+            elif _tiers(before[annotator.pk]) != judgement.tiers:
+                message = _("“%(name)s” judged this task otherwise before. An imported judgement cannot change.")
+                changed.append(RowError(row.line, "judgements", message % {"name": judgement.annotator}))
+        return more, changed
+
+    def _place_for(self, task: Task, annotator: Annotator) -> Slot:
+        """An open place of the task, taken over; else one place more."""
+        if vacant := task.slots.filter(status=Slot.Status.OPEN).select_for_update(skip_locked=True).first():
+            place = vacant.place
+            vacant.delete()
+        else:
+            task.target_overlap += 1
+            Task.objects.filter(pk=task.pk).update(target_overlap=task.target_overlap)
+            place = task.target_overlap
+        return self._slot(task, place, annotator)
+
+    def _answer(self, held: list[tuple[Slot, Judgement]]) -> None:
+        slots = Slot.objects.bulk_create(slot for slot, _judgement in held)
+        annotations = Annotation.objects.bulk_create(Annotation(slot=slot, revision=1) for slot in slots)
+        answers = Answer.objects.bulk_create(
+            Answer(annotation=annotation, question=self.question) for annotation in annotations
+        )
+        outputs = Slot.objects.filter(pk__in=[slot.pk for slot in slots]).values_list(
+            "pk", "task__completions__name", "task__completions__pk"
+        )
+        completions = {(slot, name): completion for slot, name, completion in outputs}
+        RankItem.objects.bulk_create(
+            RankItem(answer=answer, completion_id=completions[slot.pk, name], tier=tier)
+            for answer, (slot, judgement) in zip(answers, held, strict=True)
+            for name, tier in judgement.tiers.items()
+        )
+        Slot.objects.filter(pk__in=[slot.pk for slot in slots]).update(
+            status=Slot.Status.SUBMITTED,
+            submitted_at=timezone.now(),
+            current_annotation=Subquery(Annotation.objects.filter(slot=OuterRef("pk")).values("pk")),
+        )
+
+
+def _batches(rows: Iterator[Row | RowError]) -> Iterator[list[Row | RowError]]:
+    while batch := list(islice(rows, BATCH)):
+        yield batch
+
+
+def _new_task(row: Row) -> NewTask:
+    return NewTask(
+        name=row.id,
+        conversation=row.conversation,
+        completions=[NewCompletion(output.id, output.text, output.models) for output in row.outputs],
+        language=row.language,
+        priority=row.priority,
+        group=row.group,
+        judges=len(row.judgements),
+    )
+
+
+def _tiers(slot: Slot) -> dict[str, int]:
+    items = RankItem.objects.filter(answer__annotation=slot.current_annotation_id)
+    return dict(items.values_list("completion__name", "tier"))

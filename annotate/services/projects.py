@@ -1,0 +1,45 @@
+"""Making projects, publishing guidelines, and letting people in."""
+
+from django.db import transaction
+
+from annotate.models import Annotator, Enrolment, Guideline, Membership, Project, Question
+
+DEFAULT_QUESTION = "Rank the outputs from best to worst. Outputs that are equally good share a place."
+
+
+@transaction.atomic
+def create_project(
+    *, slug: str, name: str, overlap: int = 3, status: str = Project.Status.OPEN, question: str = DEFAULT_QUESTION
+) -> Project:
+    """A project with one ranking question. Raises ValidationError for values the model does not allow."""
+    project = Project(slug=slug, name=name, overlap=overlap, status=status)
+    project.full_clean()
+    project.save()
+    Question.objects.create(project=project, key="overall", text=question)
+    return project
+
+
+@transaction.atomic
+def publish_guideline(*, project: Project, text: str) -> Guideline:
+    """Make this text the project's current guideline, as its next version."""
+    project = Project.objects.select_for_update(no_key=True).get(pk=project.pk)
+    latest = project.guidelines.order_by("-version").values_list("version", flat=True).first() or 0
+    project.guidelines.filter(current=True).update(current=False)
+    return Guideline.objects.create(project=project, version=latest + 1, text=text, current=True)
+
+
+@transaction.atomic
+def enrol(*, project: Project, user) -> Enrolment:
+    """Let a person work in a project, at once. Again for one who is in: nothing changes."""
+    annotator, _ = Annotator.objects.get_or_create(user=user, defaults={"kind": Annotator.Kind.PERSON})
+    Membership.objects.get_or_create(user=user, project=project, role=Membership.Role.ANNOTATOR)
+    enrolment, _ = Enrolment.objects.get_or_create(
+        annotator=annotator, project=project, defaults={"status": Enrolment.Status.APPROVED}
+    )
+    return enrolment
+
+
+@transaction.atomic
+def move_enrolment(*, enrolment: Enrolment, status: str, reason: str = "") -> None:
+    """Approve, pause or reject. The database refuses a step that is not in the diagram (see `Enrolment`)."""
+    Enrolment.objects.filter(pk=enrolment.pk).update(status=status, reason=reason)

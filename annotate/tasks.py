@@ -1,0 +1,25 @@
+"""What beat calls, and the jobs of this app."""
+
+from celery import shared_task
+
+from annotate.models import Project
+from annotate.services import agreement, ledger
+from jobs.services import attempt
+
+
+@shared_task(name="annotate.expire_leases", expires=60)
+def expire_leases() -> None:
+    while ledger.expire_leases():
+        pass
+
+
+@shared_task(name="annotate.refresh_agreement", expires=60)
+def refresh_agreement() -> None:
+    agreement.refresh()
+
+
+@shared_task(name=agreement.JOB)
+def measure_agreement(job_id: str) -> None:
+    with attempt(job_id) as job:
+        if job:
+            agreement.measure_and_keep(project=Project.objects.get(pk=job.parameters["project"]))

@@ -1,0 +1,28 @@
+"""All addresses. Signing in is needed for each that does not say `login_not_required`."""
+
+from allauth.account.decorators import secure_admin_login
+from django.contrib import admin
+from django.contrib.auth.decorators import login_not_required
+from django.urls import include, path
+from django.views.generic import RedirectView
+from drf_spectacular.views import SpectacularAPIView, SpectacularSwaggerSplitView
+
+from config.health import healthz
+
+admin.autodiscover()
+admin.site.login = secure_admin_login(admin.site.login)
+admin.site.site_header = admin.site.site_title = "Plumbline"
+
+urlpatterns = [
+    path("", RedirectView.as_view(pattern_name="projects"), name="home"),
+    path("healthz/", login_not_required(healthz), name="healthz"),
+    path("accounts/", include("allauth.account.urls")),
+    path("admin/", admin.site.urls),
+    path("", include("jobs.urls")),
+    path("", include("annotate.urls")),
+    path("", include("curation.urls")),
+    path("api/", include("annotate.api.urls")),
+    path("api/", include("curation.api.urls")),
+    path("api/schema/", SpectacularAPIView.as_view(), name="api_schema"),
+    path("api/docs/", SpectacularSwaggerSplitView.as_view(url_name="api_schema"), name="api_docs"),
+]

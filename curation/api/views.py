@@ -1,0 +1,225 @@
+"""Exports and training runs."""
+
+from uuid import UUID
+
+from django.core.exceptions import ValidationError
+from django.http import FileResponse, StreamingHttpResponse
+from django.urls import reverse
+from django.utils.translation import gettext as _
+from drf_spectacular.types import OpenApiTypes
+from drf_spectacular.utils import extend_schema
+from rest_framework import generics, serializers, status
+from rest_framework.exceptions import NotFound
+from rest_framework.renderers import BaseRenderer, JSONRenderer
+from rest_framework.request import Request
+from rest_framework.response import Response
+from rest_framework.views import APIView
+
+from annotate.access import project_for
+from annotate.errors import Refused
+from curation.access import EXPORTERS, export_for, exports_of, runs_of
+from curation.models import Export, TrainingRun
+from curation.services import training
+from curation.services.exports import request_export
+from curation.views import archive_response, file_response
+
+
+class ExportSerializer(serializers.ModelSerializer):
+    project = serializers.CharField(source="project.slug")
+    state = serializers.CharField(source="job.state")
+    error = serializers.CharField(source="job.error")
+
+    class Meta:
+        model = Export
+        # Left out: selection, job and actor, which are rows of the database and of no use outside.
+        fields = [
+            "id",
+            "kind",
+            "project",
+            "test_share",
+            "salt",
+            "state",
+            "error",
+            "manifest",
+            "manifest_sha256",
+            "created_at",
+        ]
+
+
+class NewExportSerializer(serializers.ModelSerializer):
+    project = serializers.SlugField()
+
+    class Meta:
+        model = Export
+        fields = ["project", "test_share", "salt"]
+
+
+class ExportList(generics.ListAPIView):
+    """Exports of the projects you oversee, newest first. Starting one is for managers and researchers."""
+
+    scopes = {"GET": "exports:read", "POST": "exports:write"}
+    serializer_class = ExportSerializer
+    queryset = Export.objects.none()  # for the schema
+
+    def get_queryset(self):
+        return exports_of(self.request.user)
+
+    @extend_schema(request=NewExportSerializer, responses={201: ExportSerializer})
+    def post(self, request: Request) -> Response:
+        asked = NewExportSerializer(data=request.data)
+        asked.is_valid(raise_exception=True)
+        given = asked.validated_data
+        project = project_for(request.user, given.pop("project"), EXPORTERS)
+        try:
+            export = request_export(project=project, actor=request.user, **given)
+        except ValidationError as error:
+            raise serializers.ValidationError(error.message_dict) from None
+        return Response(ExportSerializer(export).data, status.HTTP_201_CREATED)
+
+
+class ExportDetail(generics.RetrieveAPIView):
+    """One export: its state and, once built, its manifest."""
+
+    scopes = {"GET": "exports:read"}
+    serializer_class = ExportSerializer
+    queryset = Export.objects.none()  # for the schema
+
+    def get_object(self):
+        return export_for(self.request.user, self.kwargs["export_id"])
+
+
+class AnythingRenderer(BaseRenderer):
+    """For answers that are files: whatever the client accepts, it gets the file."""
+
+    media_type = "*/*"
+    format = "file"
+
+    def render(self, data, accepted_media_type=None, renderer_context=None):
+        return JSONRenderer().render(data)
+
+
+def _built(user, export_id: UUID) -> Export:
+    export = export_for(user, export_id)
+    if not export.built:
+        raise NotFound(_("This export is not built yet. Its state says how far it is."))
+    return export
+
+
+class ExportArchive(APIView):
+    """All files of an export as one zip."""
+
+    scopes = {"GET": "exports:read"}
+    renderer_classes = [AnythingRenderer]
+
+    @extend_schema(responses={(200, "application/zip"): OpenApiTypes.BINARY})
+    def get(self, request: Request, export_id: UUID) -> StreamingHttpResponse:
+        return archive_response(_built(request.user, export_id))
+
+
+class ExportFile(APIView):
+    """One file of an export, by the path that its manifest gives."""
+
+    scopes = {"GET": "exports:read"}
+    renderer_classes = [AnythingRenderer]
+
+    @extend_schema(responses={(200, "application/octet-stream"): OpenApiTypes.BINARY})
+    def get(self, request: Request, export_id: UUID, path: str) -> FileResponse:
+        return file_response(_built(request.user, export_id), path)
+
+
+# --- Training runs ----------------------------------------------------------------------------------------------------
+
+
+class NewRunSerializer(serializers.Serializer):
+    manifest_sha256 = serializers.RegexField(r"^[0-9a-f]{64}$", help_text="Of the bytes of the export's manifest.json.")
+    trainer = serializers.CharField(max_length=20)
+    name = serializers.CharField(max_length=200)
+    configuration = serializers.DictField(default=dict)
+
+
+class RunStartedSerializer(serializers.Serializer):
+    id = serializers.UUIDField()
+    url = serializers.CharField()
+
+
+class PointSerializer(serializers.Serializer):
+    step = serializers.IntegerField(min_value=0, max_value=2**31 - 1)
+    name = serializers.CharField(max_length=100)
+    value = serializers.FloatField()
+
+    def validate_value(self, value: float) -> float:
+        if value != value or value in (float("inf"), float("-inf")):
+            raise serializers.ValidationError(_("A finite number is needed here."))
+        return value
+
+
+class PointsSerializer(serializers.Serializer):
+    points = PointSerializer(many=True, allow_empty=False, max_length=training.MAX_POINTS)
+
+
+class FinishSerializer(serializers.Serializer):
+    status = serializers.ChoiceField(choices=[TrainingRun.Status.SUCCEEDED, TrainingRun.Status.FAILED])
+    results = serializers.DictField(default=dict)
+    error = serializers.CharField(default="", allow_blank=True, max_length=20_000)
+    model_card = serializers.CharField(default="", allow_blank=True, max_length=200_000, trim_whitespace=False)
+
+
+class RunList(APIView):
+    """Report that a training run has begun. The export is named by the checksum of its manifest."""
+
+    scopes = {"POST": "training:write"}
+
+    @extend_schema(request=NewRunSerializer, responses={201: RunStartedSerializer})
+    def post(self, request: Request) -> Response:
+        asked = NewRunSerializer(data=request.data)
+        asked.is_valid(raise_exception=True)
+        given = dict(asked.validated_data)
+        export = exports_of(request.user).filter(manifest_sha256=given.pop("manifest_sha256")).first()
+        if export is None:
+            raise NotFound(_("No export that you may see has this manifest."))
+        project_for(request.user, export.project.slug, EXPORTERS)
+        run = training.start_run(export=export, actor=request.user, **given)
+        page = request.build_absolute_uri(reverse("export", args=[export.pk]))
+        return Response({"id": run.pk, "url": page}, status.HTTP_201_CREATED)
+
+
+class RunView(APIView):
+    """What comes after the start of a run, by whoever started it."""
+
+    scopes = {"POST": "training:write"}
+
+    def run(self, run_id: UUID) -> TrainingRun:
+        run = runs_of(self.request.user).filter(pk=run_id, actor=self.request.user).first()
+        if run is None:
+            raise NotFound(_("There is no such run, or somebody else started it."))
+        return run
+
+
+class RunMetrics(RunView):
+    """Add points to a run's curves."""
+
+    @extend_schema(request=PointsSerializer, responses={204: None})
+    def post(self, request: Request, run_id: UUID) -> Response:
+        run = self.run(run_id)
+        asked = PointsSerializer(data=request.data)
+        asked.is_valid(raise_exception=True)
+        try:
+            training.add_metrics(run=run, points=asked.validated_data["points"])
+        except Refused as refused:
+            raise serializers.ValidationError({"detail": [str(refused)]}) from None
+        return Response(status=status.HTTP_204_NO_CONTENT)
+
+
+class RunFinish(RunView):
+    """End a run, well or not."""
+
+    @extend_schema(request=FinishSerializer, responses={204: None})
+    def post(self, request: Request, run_id: UUID) -> Response:
+        run = self.run(run_id)
+        asked = FinishSerializer(data=request.data)
+        asked.is_valid(raise_exception=True)
+        try:
+            training.finish_run(run=run, **asked.validated_data)
+        except Refused as refused:
+            raise serializers.ValidationError({"detail": [str(refused)]}) from None
+        return Response(status=status.HTTP_204_NO_CONTENT)

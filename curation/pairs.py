@@ -1,0 +1,82 @@
+"""Preference pairs from rankings. Pure: rows in, rows out, no database.
+
+Of every two outputs that a person ranked, the one in the better tier is `chosen`. Two in the same tier are a tie and
+give no pair: a tie is not a preference, and a margin of 0 would teach the model that it is one.
+
+The weight of a pair is 1 / (comparable pairs of its prompt), shared equally by the people who compared it, as
+Ouyang et al. 2022 (InstructGPT, section 3.5) weigh the pairs of one ranking by 1 / (K choose 2). So the weights of a
+prompt sum to at most 1, exactly 1 when nobody tied. Ties keep their share: they are comparisons too.
+"""
+
+import hashlib
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import combinations
+
+
+@dataclass(frozen=True)
+class Judgement:
+    """One person's ranking of a task's outputs. `tiers` is by the sha256 of the output's text; 1 is best."""
+
+    annotation: int
+    task: int
+    human: bool
+    tiers: Mapping[str, int]
+
+
+@dataclass(frozen=True)
+class Pair:
+    judgement: Judgement
+    pair_id: str
+    chosen: str
+    rejected: str
+    weight: float
+    rank_gap: int
+
+
+@dataclass
+class PromptPairs:
+    """What the judgements of one prompt give: its pairs, and what agreement is measured on."""
+
+    pairs: list[Pair]
+    compared: int  # pairs of outputs compared, each person's counted
+    ties: int  # of these, the ties
+    counts: list[tuple[int, int, int]]  # per task and pair of outputs: people for the first, for a tie, for the second
+
+
+def prompt_pairs(prompt_id: str, judgements: Sequence[Judgement]) -> PromptPairs:
+    """All pairs of one prompt, in the order of the judgements. The order of outputs is that of their hashes."""
+    judges = Counter(pair for judgement in judgements for pair, _ in _comparisons(judgement))
+    units: dict[tuple[int, tuple[str, str]], list[int]] = {}
+    pairs: list[Pair] = []
+    compared = ties = 0
+    for judgement in judgements:
+        for pair, gap in _comparisons(judgement):
+            compared += 1
+            ties += gap == 0
+            if judgement.human:
+                outcome = 1 if gap == 0 else 0 if gap > 0 else 2
+                units.setdefault((judgement.task, pair), [0, 0, 0])[outcome] += 1
+            if gap:
+                chosen, rejected = pair if gap > 0 else pair[::-1]
+                weight = 1 / (len(judges) * judges[pair])
+                pairs.append(Pair(judgement, pair_id(prompt_id, pair), chosen, rejected, weight, abs(gap)))
+    return PromptPairs(pairs, compared, ties, [(a, b, c) for a, b, c in units.values()])
+
+
+def _comparisons(judgement: Judgement) -> Iterator[tuple[tuple[str, str], int]]:
+    """Each pair of outputs, first hash smaller, with how many tiers the first is better (negative: worse)."""
+    for first, second in combinations(sorted(judgement.tiers), 2):
+        yield (first, second), judgement.tiers[second] - judgement.tiers[first]
+
+
+def pair_id(prompt_id: str, pair: tuple[str, str]) -> str:
+    """The same for A>B and B>A, and in every task of the prompt."""
+    return hashlib.sha256(":".join((prompt_id, *pair)).encode()).hexdigest()[:32]
+
+
+def is_held_out(split_group: str, salt: str, share: float) -> bool:
+    """Whether a split group is in the test split: by hash, so it stays there as data grows."""
+    digest = hashlib.sha256(f"{salt}:{split_group}".encode()).digest()
+    return int.from_bytes(digest[:8], "big") < share * 2**64

@@ -1,0 +1,5 @@
+from django.urls import path
+
+from jobs import views
+
+urlpatterns = [path("jobs/<uuid:job_id>/", views.progress, name="job_progress")]

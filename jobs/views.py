@@ -1,0 +1,19 @@
+"""The progress fragment: it asks for itself again until the job has ended."""
+
+from uuid import UUID
+
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import get_object_or_404, render
+from django.views.decorators.http import require_GET
+
+from jobs.models import Job
+
+
+@require_GET
+def progress(request: HttpRequest, job_id: UUID) -> HttpResponse:
+    """Who may see it: whoever started the job, and admins."""
+    job = get_object_or_404(Job.objects.visible_to(request.user), pk=job_id)
+    response = render(request, "jobs/_progress.html", {"job": job})
+    if job.ended and request.htmx:
+        response["HX-Refresh"] = "true"  # the page around it shows the outcome
+    return response

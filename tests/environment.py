@@ -1,0 +1,18 @@
+"""Loaded before the settings are (`-p tests.environment` in pyproject.toml): the environment that tests run in.
+
+Each parallel worker has its own database (pytest-django sees to that), its own Valkey database and its own files.
+"""
+
+import os
+import tempfile
+
+WORKER = os.environ.get("PYTEST_XDIST_WORKER", "gw0")
+
+os.environ.setdefault("SECRET_KEY", "only-for-tests")
+os.environ["DJANGO_ALLOW_ASYNC_UNSAFE"] = "1"  # Playwright's own loop runs in the thread of the test
+os.environ["PYTHONWARNINGS"] = "ignore"
+os.environ["MEDIA_ROOT"] = os.environ.get("MEDIA_ROOT") or tempfile.mkdtemp(prefix="plumbline-media-")
+if redis_url := os.environ.get("REDIS_URL"):
+    address, _, query = redis_url.partition("?")
+    number = int(WORKER.removeprefix("gw")) * 2 + 1
+    os.environ["REDIS_URL"] = f"{address}?db={number}" if address.startswith("unix:") else f"{address.rstrip('/')}/{number}"

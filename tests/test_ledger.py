@@ -1,0 +1,242 @@
+"""The claim ledger: one holder for life, no place counted twice, nothing lost."""
+
+from datetime import timedelta
+from uuid import uuid4
+
+import pytest
+from django.db import DatabaseError, IntegrityError, ProgrammingError, connection, transaction
+from django.utils import timezone
+
+from annotate.errors import Refused
+from annotate.models import Annotation, Enrolment, Project, RankItem, Slot
+from annotate.services import ledger
+from annotate.services.projects import enrol, move_enrolment
+
+Status = Slot.Status
+pytestmark = pytest.mark.django_db
+
+
+def expire(slot):
+    Slot.objects.filter(pk=slot.pk).update(leased_until=timezone.now() - timedelta(seconds=1))
+    assert ledger.expire_leases() == 1
+
+
+def test_a_task_opens_as_many_places_as_its_target(world):
+    task = world.tasks()[0]
+    assert list(task.slots.values_list("place", "status")) == [(1, "open"), (2, "open")]
+
+
+def test_claiming_gives_the_oldest_task_first_and_leases_it(world):
+    first, _second = world.tasks(2)
+    slot = world.claim("ana")
+    assert (slot.task, slot.status, slot.place) == (first, Status.LEASED, 1)
+    assert timedelta(minutes=59) < slot.leased_until - timezone.now() <= timedelta(minutes=60)
+
+
+def test_priority_comes_before_age(world):
+    world.tasks()
+    urgent = world.tasks(priority=5)[0]
+    assert world.claim("ana").task == urgent
+
+
+def test_claiming_again_gives_the_same_task_and_renews_the_lease(world):
+    world.tasks(2)
+    slot = world.claim("ana")
+    Slot.objects.filter(pk=slot.pk).update(leased_until=timezone.now() + timedelta(minutes=1))
+    assert world.claim("ana") == slot
+    slot.refresh_from_db()
+    assert slot.leased_until > timezone.now() + timedelta(minutes=59)
+
+
+def test_nobody_gets_a_task_twice(world):
+    world.tasks(3)
+    seen = []
+    while slot := world.claim("ana"):
+        seen.append(slot.task_id)
+        world.answer(slot, 1, 2, 3)
+    assert len(seen) == len(set(seen)) == 3
+
+
+def test_a_task_is_given_to_no_more_people_than_its_target(world):
+    world.tasks()
+    for name in ("ana", "ben"):
+        world.answer(world.claim(name), 1, 2, 2)
+    enrol(project=world.project, user=world.users["otto"])
+    assert world.claim("otto") is None
+
+
+def test_a_claim_takes_a_fixed_number_of_statements(world, django_assert_num_queries):
+    world.tasks(30)
+    annotator = world.annotator("ana")
+    world.answer(ledger.claim(annotator=annotator, project=world.project), 1, 2, 3)
+    # savepoint, enrolment, my lease, a replacement, the next slot, take it, move the cursor, release
+    with django_assert_num_queries(8):
+        ledger.claim(annotator=annotator, project=world.project)
+
+
+def test_only_the_approved_claim_and_only_in_an_open_project(world):
+    world.tasks()
+    with pytest.raises(Refused, match="not approved"):
+        ledger.claim(annotator=world.annotator("ana"), project=Project.objects.create(slug="x", name="x"))
+    enrolment = Enrolment.objects.get(annotator=world.annotator("ana"))
+    move_enrolment(enrolment=enrolment, status=Enrolment.Status.PAUSED)
+    with pytest.raises(Refused, match="not approved"):
+        world.claim("ana")
+    move_enrolment(enrolment=enrolment, status=Enrolment.Status.APPROVED)
+    Project.objects.filter(pk=world.project.pk).update(status=Project.Status.PAUSED)
+    with pytest.raises(Refused, match="not open"):
+        world.claim("ana")
+
+
+def test_the_database_refuses_a_step_of_an_enrolment_that_is_not_in_the_diagram(world):
+    enrolment = Enrolment.objects.get(annotator=world.annotator("ana"))
+    with pytest.raises(DatabaseError, match="enrolment_transitions|Invalid transition"), transaction.atomic():
+        move_enrolment(enrolment=enrolment, status=Enrolment.Status.APPLIED)
+
+
+def test_an_answer_is_stored_with_tiers_without_gaps(world):
+    world.tasks()
+    annotation = world.answer(world.claim("ana"), 3, 1, 3)
+    tiers = RankItem.objects.filter(answer__annotation=annotation).order_by("completion__position")
+    assert list(tiers.values_list("tier", flat=True)) == [2, 1, 2]
+    slot = annotation.slot
+    slot.refresh_from_db()
+    assert (slot.status, slot.current_annotation, slot.leased_until) == (Status.SUBMITTED, annotation, None)
+
+
+@pytest.mark.parametrize("tiers", [{}, {1: 1}, {0: 0}])
+def test_an_answer_that_does_not_place_every_output_is_refused(world, tiers):
+    task = world.tasks()[0]
+    slot = world.claim("ana")
+    ids = list(task.completions.values_list("pk", flat=True))
+    wrong = {ids[at]: tier for at, tier in tiers.items()}
+    with pytest.raises(Refused, match="Every output"):
+        ledger.submit(slot=slot, ranking=ledger.Ranking(world.project.questions.get(), wrong), idempotency_key=uuid4())
+    assert not Annotation.objects.exists()
+
+
+def test_the_same_key_twice_is_one_annotation(world):
+    world.tasks()
+    slot, key = world.claim("ana"), uuid4()
+    assert world.answer(slot, 1, 2, 3, key=key) == world.answer(slot, 3, 2, 1, key=key)
+    assert Annotation.objects.count() == 1
+
+
+def test_another_answer_to_the_same_task_is_a_new_revision(world):
+    world.tasks()
+    slot = world.claim("ana")
+    world.answer(slot, 1, 2, 3)
+    second = world.answer(slot, 3, 2, 1)
+    slot.refresh_from_db()
+    assert (second.revision, slot.current_annotation, slot.status) == (2, second, Status.SUBMITTED)
+    assert Annotation.objects.count() == 2
+
+
+def test_a_skipped_task_goes_to_somebody_else_before_newer_ones(world):
+    first, _ = world.tasks(2)
+    slot = world.claim("ana")
+    ledger.skip(slot=slot, reason="too hard")
+    slot.refresh_from_db()
+    assert (slot.status, slot.skip_reason, slot.holder) == (Status.SKIPPED, "too hard", world.annotator("ana"))
+    replacement = Slot.objects.get(task=first, place=slot.place, status=Status.OPEN)
+    assert replacement.replacement
+    assert world.claim("ben") == replacement
+    assert world.claim("ana").task != first
+
+
+def test_a_lease_that_is_over_opens_the_place_again(world):
+    task = world.tasks()[0]
+    slot = world.claim("ana")
+    expire(slot)
+    assert sorted(task.slots.values_list("place", "status")) == [(1, "expired"), (1, "open"), (2, "open")]
+    assert ledger.expire_leases() == 0
+
+
+def test_a_late_answer_takes_its_place_back_while_nobody_has_it(world):
+    task = world.tasks()[0]
+    slot = world.claim("ana")
+    expire(slot)
+    world.answer(slot, 1, 2, 3)
+    assert sorted(task.slots.values_list("place", "status")) == [(1, "submitted"), (2, "open")]
+
+
+@pytest.mark.parametrize("taken", ["leased", "submitted"])
+def test_a_late_answer_whose_place_is_taken_is_kept_as_extra(world, taken):
+    task = world.tasks()[0]
+    slot = world.claim("ana")
+    expire(slot)
+    other = world.claim("ben")
+    assert other.place == slot.place
+    if taken == "submitted":
+        world.answer(other, 1, 2, 3)
+    annotation = world.answer(slot, 1, 2, 3)
+    slot.refresh_from_db()
+    assert (slot.status, slot.current_annotation) == (Status.EXTRA, annotation)
+    assert task.slots.counting().count() == (1 if taken == "submitted" else 0)
+
+
+def test_an_answer_after_skipping_is_kept_too(world):
+    world.tasks()
+    slot = world.claim("ana")
+    ledger.skip(slot=slot, reason="oops")
+    world.answer(slot, 1, 2, 3)
+    slot.refresh_from_db()
+    assert slot.status == Status.SUBMITTED
+
+
+def test_new_tasks_of_higher_priority_are_seen_by_those_who_are_past_them(world):
+    world.tasks(2)
+    world.answer(world.claim("ana"), 1, 2, 3)
+    urgent = world.tasks(priority=9)[0]
+    assert world.claim("ana").task == urgent
+
+
+def test_what_a_rolled_back_claim_had_locked_is_found_below_the_cursor_once_a_minute(world):
+    first, second = world.tasks(2)
+    world.answer(world.claim("ana"), 1, 2, 3)
+    Enrolment.objects.filter(annotator=world.annotator("ana")).update(cursor=second.rank)
+    assert world.claim("ana").task == second
+    ledger.skip(slot=world.claim("ana"), reason="x")
+    Enrolment.objects.filter(annotator=world.annotator("ana")).update(cursor=second.rank)
+    assert world.claim("ana") is None  # it looked less than a minute ago
+    assert first.slots.filter(status=Status.OPEN).exists()
+
+
+def test_the_database_itself_keeps_the_rules(world):
+    task, other = world.tasks(2)
+    slot = world.claim("ana")
+    ana = world.annotator("ana")
+    held = {"holder": ana, "code": uuid4()}
+    wrong = {
+        "slot_one_per_person_and_task": {"status": Status.SKIPPED, "place": 9, **held},
+        "slot_one_live_lease_per_person_and_project": {
+            "task": other, "status": Status.LEASED, "place": 9, "leased_until": timezone.now(), **held,
+        },
+        "slot_one_live_per_place": {"status": Status.OPEN, "place": slot.place},
+        "slot_open_has_no_holder": {"task": other, "status": Status.OPEN, "place": 9, **held},
+        "slot_answered_has_annotation": {"task": other, "status": Status.SUBMITTED, "place": 9, **held},
+        "slot_lease_has_an_end": {"task": other, "status": Status.LEASED, "place": 9, **held, "holder": world.annotator("ben")},
+    }  # fmt: skip
+    for name, fields in wrong.items():
+        fields = {"project": world.project, "task": task, "rank": 1} | fields
+        with pytest.raises(IntegrityError, match=name), transaction.atomic():
+            Slot.objects.create(**fields)
+
+
+@pytest.mark.parametrize("statement", ["UPDATE {} SET id = id", "DELETE FROM {}"])
+@pytest.mark.parametrize("table", ["annotate_annotation", "annotate_answer", "annotate_rankitem"])
+def test_what_was_submitted_can_neither_be_changed_nor_deleted(world, table, statement):
+    world.tasks()
+    world.answer(world.claim("ana"), 1, 2, 3)
+    with pytest.raises(ProgrammingError, match="Cannot update or delete"), transaction.atomic(), connection.cursor() as cursor:
+        cursor.execute(statement.format(table))
+
+
+def test_the_order_shown_differs_between_people_and_stays_the_same_for_one(world):
+    world.tasks(20, outputs=9)
+    orders = set()
+    for name in ("ana", "ben"):
+        slot = world.claim(name)
+        orders.add(tuple(completion.position for completion in slot.display_order()))
+        assert slot.display_order() == Slot.objects.get(pk=slot.pk).display_order()
+    assert len(orders) == 2
