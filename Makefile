@@ -55,14 +55,12 @@ bench: .venv/.ready
 lint: .venv/.ready
 	$(PY) -m ruff check .
 	$(PY) -m ruff format --check .
-	$(PY) -m djlint --check templates
 	$(PY) -m djlint --lint templates
 	DEBUG=1 $(PY) -m mypy
 
 format: .venv/.ready
 	$(PY) -m ruff check --fix .
 	$(PY) -m ruff format .
-	-$(PY) -m djlint --reformat --quiet templates
 
 accept-skeleton: .venv/.ready
 	@exec $(PY) -m tests.accept.skeleton $(ARGS)

@@ -12,12 +12,12 @@ def main() -> None:
 
     postgres, valkey = not os.environ.get("DATABASE_URL"), not os.environ.get("REDIS_URL")
     servers = nullcontext()
-    # Where the wheels are not there (an image that is being built), the commands that need no database still work.
-    if (postgres or valkey) and embedded.installed():
-        if not os.environ.get("SECRET_KEY"):
-            os.environ["SECRET_KEY"] = embedded.secret_key()
-        servers = embedded.servers(postgres=postgres, valkey=valkey, say=lambda line: print(line, file=sys.stderr))
     try:
+        # Where the wheels are not there (an image that is being built), the commands that need no database still work.
+        if (postgres or valkey) and embedded.installed():
+            if not os.environ.get("SECRET_KEY"):
+                os.environ["SECRET_KEY"] = embedded.secret_key()
+            servers = embedded.servers(postgres=postgres, valkey=valkey, say=lambda line: print(line, file=sys.stderr))
         with servers:
             run()
     except embedded.EmbeddedError as problem:

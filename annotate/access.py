@@ -48,7 +48,7 @@ def annotator_of(user) -> Annotator | None:
     return Annotator.objects.filter(user=user).first()
 
 
-def slot_for(user, slug: str, code: UUID) -> Slot:
+def slot_for(user, slug: str, code: UUID | None) -> Slot:
     """The user's own slot. Raises Http404 for everybody else's, whoever asks."""
     slot = (
         Slot.objects.filter(project__slug=slug, code=code, holder__user=user)

@@ -101,16 +101,14 @@ class AnnotatorAdmin(ReadOnly, admin.ModelAdmin):
 
 class NewEnrolmentForm(forms.ModelForm):
     user = forms.ModelChoiceField(
-        queryset=None, label=_("User"), help_text=_("Becomes an approved annotator of the project at once.")
+        queryset=get_user_model().objects.filter(is_active=True),
+        label=_("User"),
+        help_text=_("Becomes an approved annotator of the project at once."),
     )
 
     class Meta:
         model = Enrolment
         fields = ["project"]
-
-    def __init__(self, *args, **kwargs):
-        super().__init__(*args, **kwargs)
-        self.fields["user"].queryset = get_user_model().objects.filter(is_active=True)
 
 
 @admin.register(Enrolment)

@@ -6,7 +6,7 @@ from uuid import uuid4
 from django import forms
 from django.utils.translation import gettext_lazy as _
 
-from annotate.models import Completion, Guideline, Slot
+from annotate.models import Completion, Guideline, RankItem, Slot
 
 LONGEST_ACTIVE = 24 * 60 * 60
 
@@ -28,9 +28,14 @@ class RankingForm(forms.Form):
         initial = {"key": uuid4(), "guideline": self.current_guideline.version if self.current_guideline else None}
         super().__init__(data, initial=initial)
         tiers = [(str(tier), str(tier)) for tier in range(1, len(self.shown) + 1)]
-        for letter in self.shown:
+        earlier: dict[int, int] = {}
+        if slot.current_annotation_id:
+            ranks = RankItem.objects.filter(answer__annotation=slot.current_annotation_id)
+            earlier = dict(ranks.values_list("completion", "tier"))
+        for letter, completion in self.shown.items():
             self.fields[f"tier_{letter}"] = forms.ChoiceField(
                 choices=tiers,
+                initial=earlier.get(completion.pk),
                 label=_("Place of output %(letter)s") % {"letter": letter},
                 error_messages={"required": _("Output %(letter)s has no place yet.") % {"letter": letter}},
             )

@@ -87,10 +87,14 @@ def _lines(file: BinaryIO) -> Iterator[tuple[int, Any]]:
             size = len(raw)
             while not raw.endswith(b"\n") and (raw := file.readline(MAX_ROW_BYTES)):
                 size += len(raw)
-            yield line, RowError(
+            yield (
                 line,
-                "",
-                _("It has %(size).1f MB; a row may have 1 MB. Shorten its texts or leave it out.") % {"size": size / 1e6},
+                RowError(
+                    line,
+                    "",
+                    _("It has %(size).1f MB; a row may have 1 MB. Shorten its texts or leave it out.")
+                    % {"size": size / 1e6},
+                ),
             )
         else:
             yield line, raw.removeprefix(b"\xef\xbb\xbf") if line == 1 else raw
@@ -108,7 +112,7 @@ def _parsed(line: int, raw: bytes) -> dict[str, Any]:
     except orjson.JSONDecodeError as error:
         raise RowError(line, "", _("It is not JSON: %(why)s.") % {"why": str(error)}) from None
     if not isinstance(value, dict):
-        raise RowError(line, "", _("It must be an object, such as {\"id\": …, \"prompt\": …}."))
+        raise RowError(line, "", _('It must be an object, such as {"id": …, "prompt": …}.'))
     return value
 
 
@@ -121,9 +125,11 @@ class _Field:
     def fail(self, message: str) -> RowError:
         return RowError(self.line, self.path, message)
 
-    def text(self, limit: int | None = None) -> str:
-        if not isinstance(self.value, str) or not self.value.strip():
-            raise self.fail(_("A text that is not empty is needed here."))
+    def text(self, limit: int | None = None, may_be_empty: bool = False) -> str:
+        if not isinstance(self.value, str) or not (may_be_empty or self.value.strip()):
+            raise self.fail(
+                _("A text is needed here.") if may_be_empty else _("A text that is not empty is needed here.")
+            )
         if "\x00" in self.value:
             raise self.fail(_("It holds a NUL character. Remove it."))
         if limit and len(self.value) > limit:
@@ -141,7 +147,9 @@ class _Field:
             raise self.fail(_("A list is needed here."))
         if len(self.value) < least or (most and len(self.value) > most):
             wanted = f"{least}–{most}" if most else f"{least} …"
-            raise self.fail(_("It has %(count)d items; %(wanted)s are needed.") % {"count": len(self.value), "wanted": wanted})
+            raise self.fail(
+                _("It has %(count)d items; %(wanted)s are needed.") % {"count": len(self.value), "wanted": wanted}
+            )
         return [_Field(self.line, f"{self.path}[{number}]", item) for number, item in enumerate(self.value)]
 
     def fields(self, kind: str, required: tuple[str, ...]) -> dict[str, "_Field"]:
@@ -162,8 +170,9 @@ def _row(line: int, value: dict[str, Any]) -> Row:
     fields = _Field(line, "", value).fields("row", ("id", "prompt", "completions"))
     outputs = [_output(item) for item in fields["completions"].items(2, MAX_OUTPUTS)]
     for what, values in (("id", [output.id for output in outputs]), ("text", [output.text for output in outputs])):
-        if twice := [number for number, value in enumerate(values) if value in values[:number]]:
-            field = f"completions[{twice[0]}].{what}"
+        again = next((number for number, value in enumerate(values) if value in values[:number]), None)
+        if again is not None:
+            field = f"completions[{again}].{what}"
             raise RowError(line, field, _("Another output of this row has the same one. Each must differ."))
     ids = [output.id for output in outputs]
     judgements = [_judgement(item, ids) for item in fields["judgements"].items(0)] if "judgements" in fields else []
@@ -204,7 +213,9 @@ def _output(item: _Field) -> Output:
     models = [model.name() for model in fields["models"].items(0)] if "models" in fields else []
     if "model" in fields:
         models.append(fields["model"].name())
-    return Output(id=fields["id"].name(), text=fields["text"].text(), models=tuple(sorted(set(models))))
+    # A model may answer nothing at all, and people judge that too.
+    text = fields["text"].text(may_be_empty=True)
+    return Output(id=fields["id"].name(), text=text, models=tuple(sorted(set(models))))
 
 
 def _judgement(item: _Field, ids: list[str]) -> Judgement:
@@ -216,7 +227,8 @@ def _judgement(item: _Field, ids: list[str]) -> Judgement:
             name = output.name()
             if name not in ids:
                 raise output.fail(
-                    _("There is no output “%(name)s” in this row. It has: %(ids)s.") % {"name": name, "ids": ", ".join(ids)}
+                    _("There is no output “%(name)s” in this row. It has: %(ids)s.")
+                    % {"name": name, "ids": ", ".join(ids)}
                 )
             if name in tiers:
                 raise output.fail(_("“%(name)s” is ranked twice. Name it once.") % {"name": name})

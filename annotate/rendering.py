@@ -7,7 +7,7 @@ from markdown_it import MarkdownIt
 # Images are off: the page would load what a model names. html=False shows tags as the text they are.
 _markdown = MarkdownIt("commonmark", {"html": False, "breaks": True}).enable("table").disable("image")
 
-TAGS = set("p br hr em strong s code pre blockquote ul ol li h1 h2 h3 h4 h5 h6 table thead tbody tr th td a".split())
+TAGS = {*"p br hr em strong s code pre blockquote ul ol li h1 h2 h3 h4 h5 h6 table thead tbody tr th td a".split()}  # noqa: SIM905
 
 
 def markdown_html(text: str) -> SafeString:
@@ -21,4 +21,3 @@ def markdown_html(text: str) -> SafeString:
         set_tag_attribute_values={"a": {"target": "_blank"}},
     )
     return mark_safe(clean)  # noqa: S308 - cleaned in the line above
-

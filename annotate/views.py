@@ -4,7 +4,7 @@ from uuid import UUID
 
 from django.contrib import messages
 from django.db.models import Count, Q
-from django.http import HttpRequest, HttpResponse
+from django.http import HttpResponse
 from django.shortcuts import redirect, render
 from django.urls import reverse
 from django.utils import timezone
@@ -18,19 +18,20 @@ from annotate.forms import RankingForm, SkipForm
 from annotate.models import Enrolment, Project, Slot
 from annotate.rendering import markdown_html
 from annotate.services import agreement, ledger
+from jobs.requests import PageRequest
 
 Status = Slot.Status
 MOST_ANNOTATORS = 100
 
 
 @require_GET
-def projects(request: HttpRequest) -> HttpResponse:
+def projects(request: PageRequest) -> HttpResponse:
     """The projects in which the user has a role."""
     return render(request, "annotate/projects.html", {"projects": projects_of(request.user)})
 
 
 @require_GET
-def project(request: HttpRequest, slug: str) -> HttpResponse:
+def project(request: PageRequest, slug: str) -> HttpResponse:
     """What a member sees of a project: its guideline and, by role, the way to work or how it goes."""
     project = project_for(request.user, slug)
     roles = roles_in(request.user, project)
@@ -79,7 +80,7 @@ def _overview(project: Project) -> dict:
 
 
 @require_POST
-def measure(request: HttpRequest, slug: str) -> HttpResponse:
+def measure(request: PageRequest, slug: str) -> HttpResponse:
     """Measure agreement now. For those who oversee the project."""
     project = project_for(request.user, slug, OVERSEERS)
     agreement.request_measuring(project=project, actor=request.user)
@@ -91,7 +92,7 @@ def measure(request: HttpRequest, slug: str) -> HttpResponse:
 
 
 @require_POST
-def claim(request: HttpRequest, slug: str) -> HttpResponse:
+def claim(request: PageRequest, slug: str) -> HttpResponse:
     """Take the next task of the project. For its approved annotators."""
     project = project_for(request.user, slug, [Role.ANNOTATOR])
     slot = _next_slot(request, project)
@@ -99,14 +100,14 @@ def claim(request: HttpRequest, slug: str) -> HttpResponse:
 
 
 @require_GET
-def work(request: HttpRequest, slug: str, code: UUID) -> HttpResponse:
+def work(request: PageRequest, slug: str, code: UUID) -> HttpResponse:
     """A task of one's own. Reading it again changes nothing."""
     slot = slot_for(request.user, slug, code)
     return render(request, "annotate/rank.html", _desk(request, slot, RankingForm(slot=slot)))
 
 
 @require_POST
-def submit(request: HttpRequest, slug: str, code: UUID) -> HttpResponse:
+def submit(request: PageRequest, slug: str, code: UUID) -> HttpResponse:
     """Record the answer and show the next task, in this one request. For the slot's holder."""
     slot = slot_for(request.user, slug, code)
     form = RankingForm(request.POST, slot=slot)
@@ -129,18 +130,18 @@ def submit(request: HttpRequest, slug: str, code: UUID) -> HttpResponse:
 
 
 @require_POST
-def skip(request: HttpRequest, slug: str, code: UUID) -> HttpResponse:
+def skip(request: PageRequest, slug: str, code: UUID) -> HttpResponse:
     """Give the task back and show the next one. For the slot's holder."""
     slot = slot_for(request.user, slug, code)
     form = SkipForm(request.POST)
     if not form.is_valid():
-        messages.error(request, form.errors["reason"][0])
+        messages.error(request, str(form.errors["reason"][0]))
         return redirect("work", slug, code)
     ledger.skip(slot=slot, reason=form.cleaned_data["reason"])
     return _go_on(request, slot.project, _("Skipped."))
 
 
-def _go_on(request: HttpRequest, project: Project, saved: str) -> HttpResponse:
+def _go_on(request: PageRequest, project: Project, saved: str) -> HttpResponse:
     """The next task in place of the last one; without htmx, or when there is none, another page."""
     slot = _next_slot(request, project)
     if slot and request.htmx:
@@ -154,7 +155,7 @@ def _go_on(request: HttpRequest, project: Project, saved: str) -> HttpResponse:
     return HttpResponseClientRedirect(address) if request.htmx else redirect(address)
 
 
-def _next_slot(request: HttpRequest, project: Project) -> Slot | None:
+def _next_slot(request: PageRequest, project: Project) -> Slot | None:
     """Claim a task. None, with a message that says why, when there is none to be had."""
     annotator = annotator_of(request.user)
     try:
@@ -167,7 +168,7 @@ def _next_slot(request: HttpRequest, project: Project) -> Slot | None:
     return slot
 
 
-def _desk(request: HttpRequest, slot: Slot, form: RankingForm) -> dict:
+def _desk(request: PageRequest, slot: Slot, form: RankingForm) -> dict:
     """All that the ranking page shows."""
     guideline = form.current_guideline
     return {

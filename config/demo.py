@@ -160,8 +160,8 @@ def end_leftovers(record: Path) -> None:
     for entry in known:
         try:
             process = psutil.Process(entry["pid"])
-            if process.create_time() != entry["created"]:
-                continue  # the pid belongs to somebody else by now
+            if process.create_time() != entry["created"] or process.status() == psutil.STATUS_ZOMBIE:
+                continue  # the pid belongs to somebody else by now, or to nobody any more
             say(f"Ending the {entry['name']} (process {process.pid}) of an earlier run that was killed.")
             process.terminate()
             leftovers.append(process)
@@ -289,6 +289,7 @@ def run(demo: Demo, lock: IO[str]) -> None:
         check_broker(os.environ["REDIS_URL"])
     if not os.environ.get("SECRET_KEY"):
         os.environ["SECRET_KEY"] = embedded.secret_key()
+    os.environ["PLUMBLINE_VAR"] = str(embedded.var())  # the processes run in another folder than ours, perhaps
     servers = embedded.servers(postgres="postgres" in mine, valkey="valkey" in mine, say=say)
     with servers if mine else nullcontext():
         try:

@@ -94,8 +94,11 @@ def running(name: str = "demo") -> set[str]:
 
 def secret_key() -> str:
     """The SECRET_KEY of this installation: made once, kept in `var/secret_key`."""
-    var().mkdir(parents=True, exist_ok=True)
-    return _secret(var() / "secret_key")
+    try:
+        var().mkdir(parents=True, exist_ok=True)
+        return _secret(var() / "secret_key")
+    except PermissionError as error:
+        raise EmbeddedError(_denied(error)) from error
 
 
 @contextmanager
@@ -126,6 +129,7 @@ def servers(
                 wanted = {server for server, asked in (("postgres", postgres), ("valkey", valkey)) if asked}
                 if missing := wanted - running(name):
                     say(f"Starting {' and '.join(TITLES[server] for server in sorted(missing))} (data in {place})")
+                _prepare_sockets(name)
                 if "postgres" in missing:
                     _start_postgres(name, fsync=fsync)
                 if "valkey" in missing:
@@ -308,11 +312,13 @@ def _stop(name: str) -> None:
         with suppress(psutil.NoSuchProcess):
             while process.status() != psutil.STATUS_ZOMBIE:
                 _wait(deadline, f"Valkey (process {process.pid}) does not end")
+    with suppress(OSError):
+        os.rmdir(_sockets(name))
 
 
 def _prepare(name: str) -> Path:
-    """Make the folders and the password of the servers, with the right owner and modes whatever the umask."""
-    place, sockets = home(name), Path(_sockets(name))
+    """Make the folder and the password of the servers, with the right owner and modes whatever the umask."""
+    place = home(name)
     try:
         place.mkdir(parents=True, exist_ok=True)
         if os.geteuid() == 0:
@@ -323,12 +329,16 @@ def _prepare(name: str) -> Path:
                 os.chown(place, account.pw_uid, account.pw_gid)
         place.chmod(0o700)
     except PermissionError as error:
-        raise EmbeddedError(
-            f"Cannot write {error.filename}: it belongs to another account. Give it to yours, "
-            f"or set PLUMBLINE_VAR to a folder of your own."
-        ) from error
+        raise EmbeddedError(_denied(error)) from error
     owner = place.stat()
-    # A folder under /tmp with a name that can be guessed: anybody may have made it first, so look before using it.
+    _secret(place / "password")
+    os.chown(place / "password", owner.st_uid, owner.st_gid)
+    return place
+
+
+def _prepare_sockets(name: str) -> None:
+    """Make the folder of the sockets. Its name can be guessed and /tmp is open to all: refuse one that others made."""
+    owner, sockets = home(name).stat(), Path(_sockets(name))
     sockets.mkdir(mode=0o700, exist_ok=True)
     found = sockets.lstat()
     if os.geteuid() == 0 and stat.S_ISDIR(found.st_mode) and found.st_uid == 0:
@@ -336,9 +346,13 @@ def _prepare(name: str) -> Path:
         found = sockets.lstat()
     if not stat.S_ISDIR(found.st_mode) or found.st_uid != owner.st_uid or found.st_mode & 0o077:
         raise EmbeddedError(f"{sockets} is not a folder that only this account can enter. Remove it.")
-    _secret(place / "password")
-    os.chown(place / "password", owner.st_uid, owner.st_gid)
-    return place
+
+
+def _denied(error: PermissionError) -> str:
+    return (
+        f"Cannot write {error.filename}: it belongs to another account. Give it to yours, "
+        "or set PLUMBLINE_VAR to a folder of your own."
+    )
 
 
 def _account() -> pwd.struct_passwd:

@@ -12,4 +12,7 @@ class ExportForm(forms.ModelForm):
 
     def __init__(self, *args, user, **kwargs) -> None:
         super().__init__(*args, **kwargs)
-        self.fields["project"].queryset = projects_of(user, EXPORTERS)
+        self.projects = projects_of(user, EXPORTERS)
+        field = self.fields["project"]
+        assert isinstance(field, forms.ModelChoiceField)
+        field.queryset = self.projects

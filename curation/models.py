@@ -89,7 +89,9 @@ class Export(models.Model):
                 | (models.Q(manifest__isnull=False, selection__isnull=False) & ~models.Q(manifest_sha256="")),
                 name="export_built_has_manifest_and_selection",
             ),
-            models.CheckConstraint(condition=models.Q(test_share__range=(0, MOST_HELD_OUT)), name="export_share_0_to_90_percent"),
+            models.CheckConstraint(
+                condition=models.Q(test_share__range=(0, MOST_HELD_OUT)), name="export_share_0_to_90_percent"
+            ),
         ]
 
     def __str__(self) -> str:

@@ -17,7 +17,10 @@ from itertools import combinations
 
 @dataclass(frozen=True)
 class Judgement:
-    """One person's ranking of a task's outputs. `tiers` is by the sha256 of the output's text; 1 is best."""
+    """One person's ranking of a task's outputs.
+
+    `tiers` is by the sha256 of the output's text, in the task's own order of outputs; 1 is best.
+    """
 
     annotation: int
     task: int
@@ -46,29 +49,30 @@ class PromptPairs:
 
 
 def prompt_pairs(prompt_id: str, judgements: Sequence[Judgement]) -> PromptPairs:
-    """All pairs of one prompt, in the order of the judgements. The order of outputs is that of their hashes."""
-    judges = Counter(pair for judgement in judgements for pair, _ in _comparisons(judgement))
+    """All pairs of one prompt, in the order of the judgements and of each task's outputs."""
+    judges = Counter(key for judgement in judgements for key, *_ in _comparisons(judgement))
     units: dict[tuple[int, tuple[str, str]], list[int]] = {}
     pairs: list[Pair] = []
     compared = ties = 0
     for judgement in judgements:
-        for pair, gap in _comparisons(judgement):
+        for key, first, second, gap in _comparisons(judgement):
             compared += 1
             ties += gap == 0
             if judgement.human:
                 outcome = 1 if gap == 0 else 0 if gap > 0 else 2
-                units.setdefault((judgement.task, pair), [0, 0, 0])[outcome] += 1
+                units.setdefault((judgement.task, key), [0, 0, 0])[outcome] += 1
             if gap:
-                chosen, rejected = pair if gap > 0 else pair[::-1]
-                weight = 1 / (len(judges) * judges[pair])
-                pairs.append(Pair(judgement, pair_id(prompt_id, pair), chosen, rejected, weight, abs(gap)))
+                chosen, rejected = (first, second) if gap > 0 else (second, first)
+                weight = 1 / (len(judges) * judges[key])
+                pairs.append(Pair(judgement, pair_id(prompt_id, key), chosen, rejected, weight, abs(gap)))
     return PromptPairs(pairs, compared, ties, [(a, b, c) for a, b, c in units.values()])
 
 
-def _comparisons(judgement: Judgement) -> Iterator[tuple[tuple[str, str], int]]:
-    """Each pair of outputs, first hash smaller, with how many tiers the first is better (negative: worse)."""
-    for first, second in combinations(sorted(judgement.tiers), 2):
-        yield (first, second), judgement.tiers[second] - judgement.tiers[first]
+def _comparisons(judgement: Judgement) -> Iterator[tuple[tuple[str, str], str, str, int]]:
+    """Each pair of outputs: what it is in every task (hashes sorted), first, second, tiers the first is better by."""
+    for first, second in combinations(judgement.tiers, 2):
+        key = (first, second) if first < second else (second, first)
+        yield key, first, second, judgement.tiers[second] - judgement.tiers[first]
 
 
 def pair_id(prompt_id: str, pair: tuple[str, str]) -> str:

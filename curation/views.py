@@ -2,7 +2,7 @@
 
 from uuid import UUID
 
-from django.http import FileResponse, Http404, HttpRequest, HttpResponse, StreamingHttpResponse
+from django.http import FileResponse, Http404, HttpResponse, StreamingHttpResponse
 from django.shortcuts import redirect, render
 from django.utils.translation import gettext as _
 from django.views.decorators.http import require_GET, require_http_methods
@@ -13,23 +13,24 @@ from curation.forms import ExportForm
 from curation.models import Export
 from curation.services import blobs
 from curation.services.exports import request_export
+from jobs.requests import PageRequest
 
 NEWEST = 50
 
 
 @require_http_methods(["GET", "HEAD", "POST"])
-def exports(request: HttpRequest) -> HttpResponse:
+def exports(request: PageRequest) -> HttpResponse:
     """List the exports of projects one oversees; start one where one is manager or researcher."""
     form = ExportForm(request.POST or None, user=request.user)
     if request.method == "POST" and form.is_valid():
         export = request_export(actor=request.user, **form.cleaned_data)
         return redirect("export", export.pk)
-    context = {"form": form, "exports": exports_of(request.user)[:NEWEST], "may_start": form.fields["project"].queryset}
+    context = {"form": form, "exports": exports_of(request.user)[:NEWEST], "may_start": form.projects}
     return render(request, "curation/exports.html", context, status=422 if form.errors else 200)
 
 
 @require_GET
-def export(request: HttpRequest, export_id: UUID) -> HttpResponse:
+def export(request: PageRequest, export_id: UUID) -> HttpResponse:
     """One export: its progress, then what is in it. For those who oversee its project."""
     found = export_for(request.user, export_id)
     runs = runs_of(request.user).filter(export=found)
@@ -38,13 +39,13 @@ def export(request: HttpRequest, export_id: UUID) -> HttpResponse:
 
 
 @require_GET
-def archive(request: HttpRequest, export_id: UUID) -> StreamingHttpResponse:
+def archive(request: PageRequest, export_id: UUID) -> StreamingHttpResponse:
     """All files as one zip. For those who oversee the project."""
     return archive_response(_built(request.user, export_id))
 
 
 @require_GET
-def export_file(request: HttpRequest, export_id: UUID, path: str) -> FileResponse:
+def export_file(request: PageRequest, export_id: UUID, path: str) -> FileResponse:
     """One file. For those who oversee the project."""
     return file_response(_built(request.user, export_id), path)
 

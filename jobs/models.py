@@ -101,7 +101,7 @@ class Job(models.Model):
     def track(self, rows: Iterable, total: int | None = None, message: str = "", every: int = 1000) -> Iterable:
         """Yield the rows and record progress after each `every` of them."""
         number = 0
-        for number, row in enumerate(rows, 1):  # noqa: B007 - the last number is recorded below
+        for number, row in enumerate(rows, 1):
             yield row
             if number % every == 0:
                 self.advance(number, total, message)

@@ -2,15 +2,16 @@
 
 from uuid import UUID
 
-from django.http import HttpRequest, HttpResponse
+from django.http import HttpResponse
 from django.shortcuts import get_object_or_404, render
 from django.views.decorators.http import require_GET
 
 from jobs.models import Job
+from jobs.requests import PageRequest
 
 
 @require_GET
-def progress(request: HttpRequest, job_id: UUID) -> HttpResponse:
+def progress(request: PageRequest, job_id: UUID) -> HttpResponse:
     """Who may see it: whoever started the job, and admins."""
     job = get_object_or_404(Job.objects.visible_to(request.user), pk=job_id)
     response = render(request, "jobs/_progress.html", {"job": job})

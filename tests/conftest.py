@@ -5,13 +5,19 @@ import shutil
 import pytest
 from django.conf import settings
 from django.core.cache import cache
+from hypothesis import settings as hypothesis_settings
 
 from tests.world import World
 
+# Time is no property of the code under test: a busy machine would fail good examples.
+hypothesis_settings.register_profile("plumbline", deadline=None)
+hypothesis_settings.load_profile("plumbline")
+
 
 @pytest.fixture(autouse=True, scope="session")
-def plain_static_files():
-    """Pages find their static files without `collectstatic`."""
+def settings_of_tests():
+    """Pages find their static files without `collectstatic`; passwords are hashed fast, since each test makes people."""
+    settings.PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
     settings.STORAGES["staticfiles"]["BACKEND"] = "django.contrib.staticfiles.storage.StaticFilesStorage"
 
 

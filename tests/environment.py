@@ -15,4 +15,6 @@ os.environ["MEDIA_ROOT"] = os.environ.get("MEDIA_ROOT") or tempfile.mkdtemp(pref
 if redis_url := os.environ.get("REDIS_URL"):
     address, _, query = redis_url.partition("?")
     number = int(WORKER.removeprefix("gw")) * 2 + 1
-    os.environ["REDIS_URL"] = f"{address}?db={number}" if address.startswith("unix:") else f"{address.rstrip('/')}/{number}"
+    os.environ["REDIS_URL"] = (
+        f"{address}?db={number}" if address.startswith("unix:") else f"{address.rstrip('/')}/{number}"
+    )

@@ -90,7 +90,7 @@ def test_only_the_approved_claim_and_only_in_an_open_project(world):
 
 def test_the_database_refuses_a_step_of_an_enrolment_that_is_not_in_the_diagram(world):
     enrolment = Enrolment.objects.get(annotator=world.annotator("ana"))
-    with pytest.raises(DatabaseError, match="enrolment_transitions|Invalid transition"), transaction.atomic():
+    with pytest.raises(DatabaseError, match=r"enrolment_transitions|Invalid transition"), transaction.atomic():
         move_enrolment(enrolment=enrolment, status=Enrolment.Status.APPLIED)
 
 
@@ -228,7 +228,11 @@ def test_the_database_itself_keeps_the_rules(world):
 def test_what_was_submitted_can_neither_be_changed_nor_deleted(world, table, statement):
     world.tasks()
     world.answer(world.claim("ana"), 1, 2, 3)
-    with pytest.raises(ProgrammingError, match="Cannot update or delete"), transaction.atomic(), connection.cursor() as cursor:
+    with (
+        pytest.raises(ProgrammingError, match="Cannot update or delete"),
+        transaction.atomic(),
+        connection.cursor() as cursor,
+    ):
         cursor.execute(statement.format(table))
 
 

@@ -59,7 +59,9 @@ class World:
                 NewTask(
                     name=f"task-{number}",
                     conversation=[{"role": "user", "content": f"Question {number}?"}],
-                    completions=[NewCompletion(f"o{at}", f"Answer {at} to {number}", ("m",)) for at in range(1, outputs + 1)],
+                    completions=[
+                        NewCompletion(f"o{at}", f"Answer {at} to {number}", ("m",)) for at in range(1, outputs + 1)
+                    ],
                     **fields,
                 )
             )

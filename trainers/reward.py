@@ -127,7 +127,7 @@ def warn(message: str) -> None:
 
 def check_output(args: argparse.Namespace) -> None:
     """Raise Refused for places and models that could not work, before any time is spent."""
-    if args.output.is_file() or args.output.is_dir() and any(args.output.iterdir()):
+    if args.output.is_file() or (args.output.is_dir() and any(args.output.iterdir())):
         raise Refused(f"--output {args.output}: expected an empty folder or none, found something there. Name another.")
     if args.output.resolve().is_relative_to(args.export_dir.resolve()):
         raise Refused(f"--output {args.output}: it lies inside the export, which must stay as it is. Name another.")
@@ -222,7 +222,7 @@ def load(args: argparse.Namespace) -> tuple["PreTrainedModel", "PreTrainedTokeni
         tokenizer.add_special_tokens({"pad_token": "<|pad|>"})
         notes.append("the tokenizer has no padding token of its own, so <|pad|> was added")
     if len(tokenizer) > model.get_input_embeddings().num_embeddings:
-        model.resize_token_embeddings(len(tokenizer))
+        model.resize_token_embeddings(len(tokenizer), mean_resizing=False)  # no score reads the new row
     model.config.pad_token_id, tokenizer.padding_side = tokenizer.pad_token_id, "right"
     if tokenizer.chat_template is None:
         tokenizer.chat_template = CHATML.read_text(encoding="utf-8")

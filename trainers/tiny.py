@@ -26,7 +26,7 @@ def main(argv: list[str]) -> int:
     parser.add_argument("--text", type=Path, metavar="FILE_OR_EXPORT_DIR", help="what to train the tokenizer on")
     parser.add_argument("--seed", type=int, default=0)
     args = parser.parse_args(argv)
-    if args.out.is_file() or args.out.is_dir() and any(args.out.iterdir()):
+    if args.out.is_file() or (args.out.is_dir() and any(args.out.iterdir())):
         raise Refused(f"--out {args.out}: expected an empty folder or none, found something there. Name another.")
     if args.text and not args.text.exists():
         raise Refused(f"--text {args.text}: no such file or folder.")

@@ -27,7 +27,12 @@ class TokenAuthentication(BaseAuthentication):
             raise AuthenticationFailed(_("The header must read “Authorization: Bearer <token>”."))
         now = timezone.now()
         token = ApiToken.objects.filter(sha256=hashed(words[1].decode("latin-1"))).select_related("user").first()
-        if token is None or token.revoked_at or not token.user.is_active or (token.expires_at and token.expires_at <= now):
+        if (
+            token is None
+            or token.revoked_at
+            or not token.user.is_active
+            or (token.expires_at and token.expires_at <= now)
+        ):
             raise AuthenticationFailed(_("This token is unknown, revoked or expired. Make a new one in the admin."))
         if not token.last_used_at or now - token.last_used_at > NOTE_USE_EVERY:
             ApiToken.objects.filter(pk=token.pk).update(last_used_at=now)

@@ -4,7 +4,6 @@ import pgtrigger
 from django.db import models
 from django.utils.translation import gettext_lazy as _
 
-
 LABELS = {
     "pairwise_agreement_count": _("Two people agree, ties count"),
     "pairwise_agreement_both_strict": _("Two people agree, both strict"),

@@ -48,7 +48,7 @@ class Completion(models.Model):
     task = models.ForeignKey(Task, models.PROTECT, related_name="completions")
     position = models.PositiveSmallIntegerField(_("position"))  # as ingested; the canonical order of pairs
     name = models.CharField(_("name"), max_length=200, help_text=_("Its id in the file it came from."))
-    text = models.TextField(_("text"))
+    text = models.TextField(_("text"), blank=True)  # a model may answer nothing
     sha256 = models.CharField(max_length=64, editable=False)
 
     class Meta:

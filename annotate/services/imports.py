@@ -55,7 +55,8 @@ def import_judgements(
     question = project.questions.order_by("pk").first()
     if question is None:
         raise ImportRefused([RowError(0, "", _("The project has no question that the judgements could answer."))], 1)
-    done, errors, count = Imported(), [], 0
+    done, count = Imported(), 0
+    errors: list[RowError] = []
     for batch in _batches(read_rows(file)):
         rows = [row for row in batch if isinstance(row, Row)]
         problems = [row for row in batch if isinstance(row, RowError)]

@@ -154,7 +154,7 @@ class PointSerializer(serializers.Serializer):
 
 
 class PointsSerializer(serializers.Serializer):
-    points = PointSerializer(many=True, allow_empty=False, max_length=training.MAX_POINTS)
+    points = serializers.ListField(child=PointSerializer(), allow_empty=False, max_length=training.MAX_POINTS)
 
 
 class FinishSerializer(serializers.Serializer):
@@ -189,7 +189,7 @@ class RunView(APIView):
     scopes = {"POST": "training:write"}
 
     def run(self, run_id: UUID) -> TrainingRun:
-        run = runs_of(self.request.user).filter(pk=run_id, actor=self.request.user).first()
+        run = runs_of(self.request.user).filter(pk=run_id, actor=self.request.user.pk).first()
         if run is None:
             raise NotFound(_("There is no such run, or somebody else started it."))
         return run

@@ -5,7 +5,7 @@ down as the selection. Then everything else is made from the selection and from 
 killed after the first step goes on from the same selection, so it gives the same bytes.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from itertools import groupby
 from pathlib import Path
 from typing import Any
@@ -26,11 +26,12 @@ from jobs.services import enqueue
 
 JOB = "curation.build_export"
 BATCH = 2000  # judgements read at once
+COUNTED = ("judgements", "comparisons", "ties", "rows", "prompts", "prompts_in_both_splits", "empty_outputs")
 
 RULE = (
     "In: the valid ranking of everybody who fills a place of a task. Out: answers outside the count (extra), "
     "skipped and unanswered tasks. Unit: one person's judgement of a pair, so A over B and B over A may both be there. "
-    "A tie gives no row."
+    "A tie gives no row, nor does a pair with an empty output: trainers stumble over them."
 )
 
 
@@ -88,9 +89,10 @@ class _Builder:
     """The second step: rows, then the manifest over them."""
 
     def __init__(self, export: Export, folder: Path, job: Job) -> None:
-        self.export, self.folder, self.job = export, folder, job
+        assert export.selection is not None
+        self.export, self.selection, self.folder, self.job = export, export.selection, folder, job
         self.splits = [folders.SplitWriter(folder, split) for split in ("train", "test")]
-        self.counts = dict.fromkeys(("judgements", "comparisons", "ties", "rows", "prompts", "prompts_in_both_splits"), 0)
+        self.counts = dict.fromkeys(COUNTED, 0)
         self.kinds: dict[str, set[str]] = {}
         self.guidelines: set[int] = set()
         self.units: list[tuple[int, int, int]] = []
@@ -98,7 +100,7 @@ class _Builder:
         self.question = export.project.questions.order_by("pk")[0]
 
     def build(self) -> dict[str, Any]:
-        (self.folder / "selection.parquet").write_bytes(blobs.file_of(self.export.selection).read_bytes())
+        (self.folder / "selection.parquet").write_bytes(blobs.file_of(self.selection).read_bytes())
         total, said = folders.selected(self.folder / "selection.parquet"), 0
         for prompt_id, judged in _prompts(self.folder / "selection.parquet"):
             self._write_prompt(prompt_id, judged)
@@ -135,9 +137,13 @@ class _Builder:
             self.counts["prompts_in_both_splits"] += 1
             return
         writer = self.splits[sides.pop()]
+        rows = 0
         by_annotation = {one.judgement.annotation: one for one in judged}
         for pair in found.pairs:
             one = by_annotation[pair.judgement.annotation]
+            if not (one.texts[pair.chosen].strip() and one.texts[pair.rejected].strip()):
+                self.counts["empty_outputs"] += 1
+                continue
             writer.write(
                 {
                     "prompt": one.conversation,
@@ -155,8 +161,9 @@ class _Builder:
                 }
             )
             writer.split_groups.add(one.split_group)
-        writer.prompts += bool(found.pairs)
-        self.counts["rows"] += len(found.pairs)
+            rows += 1
+        writer.prompts += bool(rows)
+        self.counts["rows"] += rows
 
     def _manifest(self) -> dict[str, Any]:
         export, project = self.export, self.export.project
@@ -201,7 +208,7 @@ class _Builder:
 class _Judged:
     """A judgement with all that its rows say."""
 
-    def __init__(self, row: dict[str, Any], tiers: dict[str, int], texts: dict[str, str]) -> None:
+    def __init__(self, row: Mapping[str, Any], tiers: dict[str, int], texts: dict[str, str]) -> None:
         self.judgement = Judgement(row["pk"], row["slot__task_id"], row["slot__holder__kind"] in Annotator.HUMAN, tiers)
         self.texts = texts
         self.conversation: list[dict[str, str]] = row["slot__task__conversation"]
@@ -241,7 +248,7 @@ def _load(ids: list[int]) -> list[_Judged]:
     for task, sha256, text in Completion.objects.filter(task__in=tasks).values_list("task_id", "sha256", "text"):
         outputs.setdefault(task, {})[sha256] = text
     tiers: dict[int, dict[str, int]] = {}
-    items = RankItem.objects.filter(answer__annotation__in=ids)
+    items = RankItem.objects.filter(answer__annotation__in=ids).order_by("answer_id", "completion__position")
     for annotation, sha256, tier in items.values_list("answer__annotation_id", "completion__sha256", "tier"):
         tiers.setdefault(annotation, {})[sha256] = tier
     return [_Judged(rows[pk], tiers.get(pk, {}), outputs[rows[pk]["slot__task_id"]]) for pk in ids]

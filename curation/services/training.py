@@ -16,7 +16,7 @@ MAX_POINTS = 1000
 @transaction.atomic
 def start_run(*, export: Export, actor, trainer: str, name: str, configuration: dict[str, Any]) -> TrainingRun:
     run = TrainingRun(export=export, actor=actor, trainer=trainer, name=name, configuration=configuration)
-    run.full_clean(exclude=["configuration"])
+    run.full_clean(exclude=["configuration", "results", "finished_at"])  # empty at first
     run.save()
     return run
 

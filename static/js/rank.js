@@ -3,6 +3,8 @@
 const desk = () => document.getElementById("desk");
 const cards = () => [...desk().querySelectorAll(".output")];
 let current = 0;
+// Where the guideline is not beside the outputs it would stand in their way: G opens it.
+let guidelineOpen = matchMedia("(min-width: 1101px)").matches;
 let active = 0; // seconds the page was in view since this task came
 
 function chosen(card) {
@@ -23,7 +25,11 @@ function focusCard(number) {
   current = Math.max(0, Math.min(all.length - 1, number));
   all.forEach((card, at) => card.toggleAttribute("data-current", at === current));
   all[current].focus({ preventScroll: true });
-  all[current].scrollIntoView({ block: "nearest" });
+}
+
+function step(by) {
+  focusCard(current + by);
+  cards()[current].scrollIntoView({ block: "nearest" });
 }
 
 function sayOrder() {
@@ -45,13 +51,14 @@ function tieWithAbove() {
 
 function toggle(id) {
   const details = document.getElementById(id);
+  if (!details) return;
   details.open = !details.open;
-  if (details.open) details.querySelector("input, summary").focus();
+  if (details.open) (details.querySelector("input") ?? details.querySelector("summary")).focus();
 }
 
 const keys = {
-  j: () => focusCard(current + 1),
-  k: () => focusCard(current - 1),
+  j: () => step(1),
+  k: () => step(-1),
   t: tieWithAbove,
   u: () => {
     const radio = cards()[current].querySelector("input[type=radio]:checked");
@@ -69,6 +76,10 @@ function typing(target) {
 }
 
 document.addEventListener("keydown", (event) => {
+  if (event.key === "Escape" && event.target.closest("#skip")) {
+    toggle("skip");
+    focusCard(current);
+  }
   if (!desk() || event.ctrlKey || event.metaKey || event.altKey || typing(event.target)) return;
   // Enter on a link, a button or a summary is theirs.
   if (event.key === "Enter" && event.target.closest("a, button, summary")) return;
@@ -80,6 +91,10 @@ document.addEventListener("keydown", (event) => {
     if (!event.repeat || "jk".includes(event.key)) keys[event.key.toLowerCase()]();
   }
 });
+
+document.addEventListener("toggle", (event) => {
+  if (event.target.id === "guideline") guidelineOpen = event.target.open;
+}, true);
 
 document.addEventListener("change", (event) => {
   if (event.target.matches(".places input")) sayOrder();
@@ -95,7 +110,9 @@ document.addEventListener("focusin", (event) => {
 });
 
 function begin() {
-  active = 0;
+  const field = desk().querySelector("[name=active_seconds]");
+  field.value = active = Number(field.value); // not 0 when the same task comes back
+  document.getElementById("guideline").open = guidelineOpen;
   focusCard(0);
   sayOrder();
 }
@@ -104,11 +121,37 @@ document.addEventListener("htmx:afterSettle", (event) => {
   if (event.target.id === "desk" || event.target.querySelector?.("#desk")) begin();
 });
 
+// A ranking that did not arrive stays on the page, and says so.
+function sayUnsent(unsent) {
+  const line = document.getElementById("unsent");
+  if (line) line.hidden = !unsent;
+}
+
+document.addEventListener("htmx:configRequest", (event) => {
+  sayUnsent(false);
+  // The token of the page is stale after signing in again in another tab; the cookie's is not.
+  const token = document.cookie.match(/(?:^|; )csrftoken=([^;]+)/);
+  if (token) {
+    event.detail.headers["X-CSRFToken"] = token[1];
+    delete event.detail.parameters.csrfmiddlewaretoken;
+  }
+});
+
+document.addEventListener("htmx:beforeSwap", (event) => {
+  const { xhr, pathInfo } = event.detail;
+  if (new URL(xhr.responseURL).pathname === pathInfo.requestPath) return;
+  event.detail.shouldSwap = false; // led to the sign-in page
+  sayUnsent(true);
+});
+
+for (const name of ["htmx:responseError", "htmx:sendError", "htmx:timeout"]) {
+  document.addEventListener(name, () => sayUnsent(true));
+}
+
 setInterval(() => {
   if (document.visibilityState !== "visible") return;
   active += 1;
-  const field = desk()?.querySelector("[name=active_seconds]");
-  if (field) field.value = active;
+  desk().querySelector("[name=active_seconds]").value = active;
 }, 1000);
 
 begin();

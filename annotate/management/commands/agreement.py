@@ -37,7 +37,9 @@ class Command(BaseCommand):
             self.stdout.write(json.dumps({"project": project, "as_of": as_of.isoformat(), "questions": questions}))
             return
         for one in questions:
-            self.stdout.write(f"{one['question']}: unanimous on {one['unanimous']} of {one['pairs_with_two_or_more']} pairs")
+            self.stdout.write(
+                f"{one['question']}: unanimous on {one['unanimous']} of {one['pairs_with_two_or_more']} pairs"
+            )
             for figure in one["measures"]:
                 self.stdout.write(f"  {figure['name']:34} {_words(figure)}")
 
@@ -45,5 +47,7 @@ class Command(BaseCommand):
 def _words(figure: dict) -> str:
     if figure["value"] is None:
         return f"undefined: {figure['undefined_because']}"
-    interval = f"{figure['low']:.4f} – {figure['high']:.4f}" if figure["low"] is not None else figure["no_interval_because"]
+    interval = (
+        f"{figure['low']:.4f} – {figure['high']:.4f}" if figure["low"] is not None else figure["no_interval_because"]
+    )
     return f"{figure['value']:.4f} ({interval}), {figure['n_units']} pairs of {figure['n_groups']} prompts"

@@ -18,7 +18,9 @@ class Command(BaseCommand):
     def add_arguments(self, parser):
         parser.add_argument("project", help="the project's slug")
         parser.add_argument("--test-share", default="0.20", help="share of split groups held out (default 0.20)")
-        parser.add_argument("--salt", default="plumbline", help="exports of one salt and share hold out the same prompts")
+        parser.add_argument(
+            "--salt", default="plumbline", help="exports of one salt and share hold out the same prompts"
+        )
         parser.add_argument("--out", type=Path, help="a folder that does not exist yet, or is empty")
 
     def handle(self, *args, project, test_share, salt, out, **options):
@@ -41,4 +43,6 @@ class Command(BaseCommand):
             shutil.copyfile(blobs.file_of(file.blob), out / file.path)
         rows = {split: figures["rows"] for split, figures in export.manifest["splits"].items()}
         self.stdout.write(f"{export.pk} manifest {export.manifest_sha256}")
-        self.stdout.write(f"rows {rows}, ties dropped {export.manifest['counts']['ties']}" + (f", in {out}" if out else ""))
+        self.stdout.write(
+            f"rows {rows}, ties dropped {export.manifest['counts']['ties']}" + (f", in {out}" if out else "")
+        )

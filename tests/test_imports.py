@@ -1,0 +1,125 @@
+"""Judgements from elsewhere: all rows or none, and a message that names line, field and remedy."""
+
+import io
+import json
+
+import pytest
+
+from annotate.models import Annotation, Annotator, RankItem, Slot, Task
+from annotate.services.imports import ImportRefused, import_judgements
+
+pytestmark = pytest.mark.django_db
+
+
+def row(name="t1", **fields):
+    return {
+        "id": name,
+        "prompt": f"Question {name}",
+        "completions": [{"id": "a", "text": "yes", "model": "m1"}, {"id": "b", "text": "no"}, {"id": "c", "text": "?"}],
+        "judgements": [{"annotator": "one", "ranking": ["b", ["a", "c"]]}],
+    } | fields
+
+
+def load(world, *rows):
+    lines = [one if isinstance(one, bytes) else json.dumps(one).encode() for one in rows]
+    return import_judgements(project=world.project, source="study", file=io.BytesIO(b"\n".join(lines)))
+
+
+def refusal(world, *rows):
+    with pytest.raises(ImportRefused) as caught:
+        load(world, *rows)
+    assert not Task.objects.exists()
+    assert not Annotator.objects.filter(kind="imported").exists()
+    return [str(error) for error in caught.value.errors]
+
+
+def test_a_row_becomes_a_task_with_outputs_and_answers(world):
+    done = load(world, row(), row("t2", judgements=[]))
+    assert done.as_dict() == {"tasks": 2, "tasks_known": 0, "judgements": 1, "judgements_known": 0}
+    task = Task.objects.get(name="t1")
+    assert task.conversation == [{"role": "user", "content": "Question t1"}]
+    slot = task.slots.get(status=Slot.Status.SUBMITTED)
+    assert (slot.holder.kind, slot.holder.source, slot.holder.source_name) == ("imported", "study", "one")
+    tiers = RankItem.objects.filter(answer__annotation=slot.current_annotation).values_list("completion__name", "tier")
+    assert dict(tiers) == {"b": 1, "a": 2, "c": 2}
+    # overlap 2: one place was filled by the file, one is open; without judgements both are
+    assert task.slots.filter(status=Slot.Status.OPEN).count() == 1
+    assert Task.objects.get(name="t2").slots.filter(status=Slot.Status.OPEN).count() == 2
+
+
+def test_the_same_file_again_changes_nothing(world):
+    load(world, row(), row("t2"))
+    done = load(world, row(), row("t2"))
+    assert done.as_dict() == {"tasks": 0, "tasks_known": 2, "judgements": 0, "judgements_known": 2}
+    assert Annotation.objects.count() == 2
+
+
+def test_more_judges_of_a_known_task_fill_its_open_places_then_get_places_of_their_own(world):
+    load(world, row())
+    more = [{"annotator": name, "ranking": ["a", "b", "c"]} for name in ("two", "three")]
+    done = load(world, row(judgements=row()["judgements"] + more))
+    assert (done.judgements, done.judgements_known) == (2, 1)
+    task = Task.objects.get()
+    assert task.target_overlap == 3
+    assert list(task.slots.order_by("place").values_list("place", "status")) == [
+        (1, "submitted"),
+        (2, "submitted"),
+        (3, "submitted"),
+    ]
+
+
+def test_a_known_task_or_judgement_that_differs_is_refused(world):
+    load(world, row())
+    with pytest.raises(ImportRefused, match="says something else"):
+        load(world, row(prompt="Another question"))
+    with pytest.raises(ImportRefused, match="judged this task otherwise"):
+        load(world, row("t2"), row(judgements=[{"annotator": "one", "ranking": ["a", "b", "c"]}]))
+    assert Task.objects.count() == 1
+
+
+def test_statements_do_not_grow_with_rows(world, django_assert_max_num_queries):
+    with django_assert_max_num_queries(25):
+        load(world, *[row(f"t{number}") for number in range(200)])
+
+
+@pytest.mark.parametrize(
+    ("bad", "message"),
+    [
+        ([], "The file: It holds no rows"),
+        ([b"\n\n"], "The file: It holds no rows"),
+        ([row(), b'{"id": "t2", ', row("t3")], "Line 2: It is not JSON"),
+        ([row(), row("t2"), row()], "Line 3, id: “t1” stands on line 1 already"),
+        ([row(judgements=[{"annotator": "x", "ranking": ["a", "b", "z"]}])], "judgements[0].ranking[2]: There is no output “z”"),
+        ([row(judgements=[{"annotator": "x", "ranking": ["a", ["b", "a"], "c"]}])], "judgements[0].ranking[1][1]: “a” is ranked twice"),
+        ([row(judgements=[{"annotator": "x", "ranking": ["a", "b"]}])], "“c” is not ranked"),
+        ([row(judgements=row()["judgements"] * 2)], "“one” judges twice"),
+        (['{"id": "café"}'.encode("latin-1")], "Line 1: Byte 12 is not UTF-8"),
+        ([row(), row("t2", prompt="x" * 5_000_000)], "Line 2: It has 5.0 MB; a row may have 1 MB"),
+        ([b"[]"], "It must be an object"),
+        ([row(prompt="")], "prompt: A text that is not empty"),
+        ([row(prompt="a\x00b")], "prompt: It holds a NUL character"),
+        ([b'{"id": "x", "prompt": "\\ud83d", "completions": []}'], "Line 1: It is not JSON"),
+        ([row(prompt=[{"role": "user", "content": "x"}, {"role": "assistant", "content": "y"}])], "The last turn must be the user's"),
+        ([row(prompt=[{"role": "robot", "content": "x"}])], "prompt[0].role: It must be one of"),
+        ([row(completions=[{"id": "a", "text": "x"}])], "completions: It has 1 items; 2–9 are needed"),
+        ([row(completions=[{"id": str(n), "text": str(n)} for n in range(10)])], "completions: It has 10 items"),
+        ([row(completions=[{"id": "a", "text": "x"}, {"id": "b", "text": "x"}])], "completions[1].text: Another output"),
+        ([row(priority=11)], "priority: A whole number from 0 to 9"),
+        ([row(colour="red")], "Unknown field “colour”"),
+        ([{"id": "x", "prompt": "y"}], "“completions” is missing"),
+        ([row(judgements="none")], "judgements: A list is needed"),
+        ([row(name="x" * 201)], "id: It may have 200 characters"),
+    ],
+)  # fmt: skip
+def test_a_bad_file_is_refused_whole_with_line_field_and_remedy(world, bad, message):
+    assert message in "\n".join(refusal(world, *bad))
+
+
+def test_all_bad_rows_are_named_in_one_go(world):
+    errors = refusal(world, *[row(f"t{number}", priority=99 if number % 2 else 0) for number in range(6)])
+    assert [error.split(",")[0] for error in errors] == ["Line 2", "Line 4", "Line 6"]
+
+
+def test_an_output_may_be_empty_since_models_answer_nothing_at_times(world):
+    load(world, row(completions=[{"id": "a", "text": ""}, {"id": "b", "text": "x"}, {"id": "c", "text": "y"}]))
+    assert Task.objects.get().completions.filter(text="").count() == 1
