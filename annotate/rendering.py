@@ -18,6 +18,6 @@ def markdown_html(text: str) -> SafeString:
         attributes={"a": {"href", "target"}, "ol": {"start"}},
         url_schemes={"http", "https", "mailto"},
         link_rel="noopener noreferrer nofollow",
-        set_tag_attribute_values={"a": {"target": "_blank"}},
+        set_tag_attribute_values={"a": {"target": "_blank"}, "pre": {"tabindex": "0"}},
     )
     return mark_safe(clean)  # noqa: S308 - cleaned in the line above

@@ -100,7 +100,7 @@ TEMPLATES = [
 
 EMBEDDED_DATABASE_URL, EMBEDDED_REDIS_URL = embedded.urls()
 
-DATABASES = {"default": environ.Env.db_url_config(env("DATABASE_URL", default=EMBEDDED_DATABASE_URL))}
+DATABASES = {"default": environ.Env.db_url_config(env("DATABASE_URL", default="") or EMBEDDED_DATABASE_URL)}
 DATABASES["default"] |= {"ENGINE": "django.db.backends.postgresql", "CONN_HEALTH_CHECKS": True}
 if pool := env.int("DB_POOL_MAX", default=0):
     DATABASES["default"].setdefault("OPTIONS", {})["pool"] = {"min_size": 1, "max_size": pool, "timeout": 30}
@@ -108,7 +108,7 @@ DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 
 # --- Redis or Valkey: cache and broker --------------------------------------------------------------------------------
 
-REDIS_URL = env("REDIS_URL", default=EMBEDDED_REDIS_URL)
+REDIS_URL = env("REDIS_URL", default="") or EMBEDDED_REDIS_URL
 
 
 def broker_url(url: str) -> str:

@@ -1,8 +1,11 @@
 """All addresses. Signing in is needed for each that does not say `login_not_required`."""
 
+from typing import NoReturn
+
 from allauth.account.decorators import secure_admin_login
 from django.contrib import admin
 from django.contrib.auth.decorators import login_not_required
+from django.http import Http404, HttpRequest
 from django.urls import include, path
 from django.views.generic import RedirectView
 from drf_spectacular.views import SpectacularAPIView, SpectacularSwaggerSplitView
@@ -13,10 +16,16 @@ admin.autodiscover()
 admin.site.login = secure_admin_login(admin.site.login)  # type: ignore[method-assign]
 admin.site.site_header = admin.site.site_title = "Plumbline"
 
+
+def no_such_page(request: HttpRequest, **kwargs: str) -> NoReturn:
+    raise Http404
+
+
 urlpatterns = [
     path("", RedirectView.as_view(pattern_name="projects"), name="home"),
     path("healthz/", login_not_required(healthz), name="healthz"),
     path("accounts/", include("allauth.account.urls")),
+    path("admin/r/<path:rest>", no_such_page),  # Django's "view on site": it answers 500 for a row whose key is a UUID
     path("admin/", admin.site.urls),
     path("", include("jobs.urls")),
     path("", include("annotate.urls")),

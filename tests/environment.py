@@ -9,6 +9,7 @@ import tempfile
 WORKER = os.environ.get("PYTEST_XDIST_WORKER", "gw0")
 
 os.environ.setdefault("SECRET_KEY", "only-for-tests")
+os.environ.setdefault("LOG_LEVEL", "WARNING")
 os.environ["DJANGO_ALLOW_ASYNC_UNSAFE"] = "1"  # Playwright's own loop runs in the thread of the test
 os.environ["PYTHONWARNINGS"] = "ignore"
 os.environ["MEDIA_ROOT"] = os.environ.get("MEDIA_ROOT") or tempfile.mkdtemp(prefix="plumbline-media-")

@@ -1,6 +1,7 @@
-"""Processes of the running system, for tests: a real Celery worker on the test's own database and broker."""
+"""Processes of the running system, for tests: a real worker and web server on the test's own database and broker."""
 
 import os
+import socket
 import subprocess
 import sys
 import tempfile
@@ -11,6 +12,7 @@ from pathlib import Path
 from urllib.parse import quote
 from uuid import uuid4
 
+import httpx
 from django.db import connection
 
 PROJECT = Path(__file__).resolve().parent.parent
@@ -56,3 +58,37 @@ def celery_worker(**environment: str) -> Iterator[subprocess.Popen]:
             except subprocess.TimeoutExpired:
                 worker.kill()
                 worker.wait()
+
+
+@contextmanager
+def web_server(**environment: str) -> Iterator[str]:
+    """Run gunicorn as in production, on the test's own database, and give its address once it answers."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    command = [sys.executable, "-m", "gunicorn", "config.wsgi", "--bind", f"127.0.0.1:{port}", "--no-control-socket"]
+    # DEBUG only so that pages find their static files without `collectstatic`.
+    variables = os.environ | {"DATABASE_URL": database_url(), "DEBUG": "1"} | environment
+    with tempfile.TemporaryFile("w+") as log:
+        server = subprocess.Popen(
+            [*command, "--worker-class", "gthread", "--workers", "2", "--threads", "4"],
+            cwd=PROJECT, env=variables, stdout=log, stderr=subprocess.STDOUT,
+        )  # fmt: skip
+        try:
+            address, end = f"http://127.0.0.1:{port}", time.monotonic() + PATIENCE
+            while not _answers(f"{address}/healthz/"):
+                if server.poll() is not None or time.monotonic() > end:
+                    log.seek(0)
+                    raise AssertionError(f"the web server does not answer:\n{log.read()[-5000:]}")
+            yield address
+        finally:
+            server.terminate()
+            server.wait(PATIENCE)
+
+
+def _answers(address: str) -> bool:
+    try:
+        return httpx.get(address).status_code == 200
+    except httpx.TransportError:
+        time.sleep(0.1)
+        return False

@@ -2,6 +2,7 @@
 
 import re
 from dataclasses import dataclass, field
+from datetime import timedelta
 from typing import Any
 from urllib.parse import quote
 
@@ -10,12 +11,16 @@ from allauth.account.models import EmailAddress
 from django.apps import apps
 from django.contrib.auth.models import Group
 from django.db import transaction
+from django.http import HttpResponse
 from django.test import Client
-from django.urls import get_resolver
+from django.urls import get_resolver, reverse
+from django.utils import timezone
 
+from annotate.models import ApiToken
 from annotate.services.agreement import measure_and_keep
 from annotate.services.tasks import NewCompletion, NewTask, add_tasks
-from annotate.services.tokens import issue_token
+from annotate.services.tokens import hashed, issue_token, revoke_token
+from curation.models import Export
 from curation.services.exports import request_export
 from curation.services.training import start_run
 from curation.tasks import build_export
@@ -87,27 +92,341 @@ def site(world) -> Site:
     EmailAddress.objects.create(user=world.users["ana"], email="ana@example.org")
     arguments = {
         "slug": world.project.slug, "code": slot.code, "job_id": export.job_id, "export_id": export.pk, "path": "manifest.json",
-        "run_id": run.pk, "key": "some-key", "uidb36": "1", "url": "no-such-page", "content_type_id": 1, "object_id": group.pk,
+        "run_id": run.pk, "key": "some-key", "uidb36": "1", "url": "no-such-page", "content_type_id": 1, "object_id": group.pk, "rest": "1/1/",
     }  # fmt: skip
     return Site(world, arguments)
 
 
-def test_discover(site):
-    import time
+# What each role gets: stranger, otto (in no project), ana (annotator), rita (reviewer), mina (manager), ada (admin).
+EVERYBODY = "200 200 200 200 200 200"
+SIGNED_IN = "302 200 200 200 200 200"
+TO_LOGIN = "302 302 302 302 302 302"  # or, for those signed in, away from a page for strangers
+NO_SUCH = "404 404 404 404 404 404"
+NOT_SO = "405 405 405 405 405 405"  # open to all, but not by this method
+NOT_SO_PAGE, NOT_SO_API = "302 405 405 405 405 405", "401 405 405 405 405 405"
+OVERSEERS, OVERSEERS_API = "302 404 404 200 200 200", "401 404 404 200 200 200"
+ADMIN, ADMIN_REFUSED = "302 302 302 302 302 200", "302 302 302 302 302 403"
+ADMIN_NO_SUCH, ADMIN_NOT_SO = "302 302 302 302 302 404", "302 302 302 302 302 405"
 
-    t = time.time()
-    out = open("/tmp/w/discover.txt", "w")
+# name: (GET, POST with nothing in it)
+EXPECTED = {
+    "home": (TO_LOGIN, TO_LOGIN),
+    "healthz": (EVERYBODY, NOT_SO),
+    "job_progress": ("302 404 404 404 200 200", NOT_SO_PAGE),
+    "projects": (SIGNED_IN, NOT_SO_PAGE),
+    "project": ("302 404 200 200 200 200", NOT_SO_PAGE),
+    "measure": (NOT_SO_PAGE, "302 404 403 302 302 302"),
+    "claim": (NOT_SO_PAGE, "302 404 302 403 403 403"),
+    "work": ("302 404 200 404 404 404", NOT_SO_PAGE),
+    "submit": (NOT_SO_PAGE, "302 404 422 404 404 404"),
+    "skip": (NOT_SO_PAGE, "302 404 302 404 404 404"),
+    "exports": (SIGNED_IN, SIGNED_IN),
+    "export": (OVERSEERS, NOT_SO_PAGE),
+    "export_archive": (OVERSEERS, NOT_SO_PAGE),
+    "export_file": (OVERSEERS, NOT_SO_PAGE),
+    "api_projects": ("401 200 200 200 200 200", NOT_SO_API),
+    "api_project_agreement": ("401 404 403 200 200 200", NOT_SO_API),
+    "api_project_judgements": (NOT_SO_API, "401 404 403 403 400 400"),
+    "api_exports": ("401 200 200 200 200 200", "401 400 400 400 400 400"),
+    "api_export": (OVERSEERS_API, NOT_SO_API),
+    "api_export_archive": (OVERSEERS_API, NOT_SO_API),
+    "api_export_file": (OVERSEERS_API, NOT_SO_API),
+    "api_runs": (NOT_SO_API, "401 400 400 400 400 400"),
+    "api_run_metrics": (NOT_SO_API, "401 404 404 404 400 404"),
+    "api_run_finish": (NOT_SO_API, "401 404 404 404 400 404"),
+    "api_schema": ("401 200 200 200 200 200", NOT_SO_API),
+    "api_docs": ("401 200 200 200 200 200", NOT_SO_API),
+    # Nobody signs up by themselves: account_signup shows that it is closed.
+    "account_login": ("200 302 302 302 302 302", "200 302 302 302 302 302"),
+    "account_logout": (SIGNED_IN, TO_LOGIN),
+    "account_inactive": (EVERYBODY, NOT_SO),
+    "account_signup": ("200 302 302 302 302 302", "200 302 302 302 302 302"),
+    "account_reauthenticate": (SIGNED_IN, SIGNED_IN),
+    "account_email": (SIGNED_IN, TO_LOGIN),
+    "account_email_verification_sent": (EVERYBODY, NOT_SO),
+    "account_change_password": (SIGNED_IN, SIGNED_IN),
+    "account_set_password": (TO_LOGIN, TO_LOGIN),
+    "account_reset_password": (EVERYBODY, EVERYBODY),
+    "account_confirm_login_code": (TO_LOGIN, TO_LOGIN),
+    "account_confirm_email": (EVERYBODY, NO_SUCH),
+    "account_reset_password_from_key_done": (EVERYBODY, NOT_SO),
+    "account_reset_password_from_key": (EVERYBODY, EVERYBODY),
+    "account_reset_password_done": (EVERYBODY, NOT_SO),
+    "admin:index": (ADMIN, ADMIN),
+    "admin:login": (TO_LOGIN, TO_LOGIN),
+    "admin:logout": ("405 405 405 405 405 405", "302 200 200 200 200 200"),
+    "admin:password_change": (ADMIN, ADMIN),
+    "admin:password_change_done": (ADMIN, ADMIN),
+    "admin:autocomplete": (ADMIN_REFUSED, ADMIN_NOT_SO),
+    "admin:jsi18n": (ADMIN, ADMIN),
+    "admin:view_on_site": ("302 404 404 404 404 404", "302 404 404 404 404 404"),
+    "admin/r/<path:rest>": ("302 404 404 404 404 404", "302 404 404 404 404 404"),
+    "admin:app_list": (ADMIN, ADMIN),
+    "admin:auth_user_password_change": (ADMIN, ADMIN),
+    "admin/(?P<url>.*)$": (ADMIN_NO_SUCH, ADMIN_NO_SUCH),
+}
+# What an admin may do with rows by hand; all else in the admin is to look at.
+ADMIN_MAY = {
+    "auth_group": "add change delete", "auth_user": "add change delete", "account_emailaddress": "add change delete",
+    "annotate_project": "add change", "annotate_guideline": "add", "annotate_enrolment": "add", "annotate_apitoken": "add",
+    "curation_export": "add", "jobs_job": "", "annotate_question": "", "annotate_annotator": "", "annotate_task": "",
+    "annotate_completionsource": "", "annotate_slot": "", "annotate_annotation": "", "annotate_agreement": "",
+    "curation_trainingrun": "",
+}  # fmt: skip
+
+
+def expected(pattern: str, name: str) -> tuple[str, str]:
+    """What GET and POST give each role. KeyError for a route that nobody has considered."""
+    key = name if name.split(":")[-1] else pattern
+    if key in EXPECTED:
+        return EXPECTED[key]
+    _, app, model, *deed = pattern.split("/")
+    may = ADMIN_MAY[f"{app}_{model}"].split()
+    if deed == ["<path:object_id>", ""]:
+        return TO_LOGIN, TO_LOGIN
+    deed = deed[-2] if len(deed) > 1 else ""
+    if deed == "change" and deed not in may:
+        return ADMIN, ADMIN_REFUSED  # to look at only
+    return (ADMIN_REFUSED, ADMIN_REFUSED) if deed in ("add", "delete") and deed not in may else (ADMIN, ADMIN)
+
+
+def test_every_route_is_in_the_table_and_the_table_has_no_others():
+    walked = routes()
+    for pattern, name in walked.items():
+        expected(pattern, name)
+    assert EXPECTED.keys() <= {*walked, *walked.values()}
+    assert all(f"admin:{model}_changelist" in walked.values() for model in ADMIN_MAY)
+
+
+def answer(client: Client, method: str, address: str) -> HttpResponse:
+    """Send a request and forget what it changed."""
+    with transaction.atomic():
+        response = getattr(client, method)(address)
+        if response.streaming:
+            response.content = b"".join(response.streaming_content)
+        transaction.set_rollback(True)
+    return response
+
+
+def complaints(response: HttpResponse, role: str) -> list[str]:
+    """What is wrong with any response: names of models in it, a page without a strict policy or with inline script."""
+    found, content = [], response.content.decode("latin-1")
+    found += [f"shows {secret}" for secret in (MODEL, OUTPUT) if secret in content and role != "ada"]
+    if response.headers.get("Content-Type", "").startswith("text/html") and response.content:
+        policy = response.headers.get("Content-Security-Policy", "")
+        if "default-src 'self'" not in policy or "unsafe" in policy or "*" in policy:
+            found.append(f"has the policy “{policy}”")
+        scripts = re.findall(r"<script\b([^>]*)>", content)
+        if any("src=" not in script and "application/json" not in script for script in scripts):
+            found.append("has an inline script")
+        if re.search(r"<[^>]+\s(on\w+|style)=[\"']", content) or "javascript:" in content:
+            found.append("has an inline handler or style")
+    return found
+
+
+AREAS = ("", "accounts/", "admin/annotate/", "admin/")
+
+
+def in_area(area: str) -> dict[str, str]:
+    """The routes of an area but not of the narrower ones before it."""
+    mine = {}
     for pattern, name in routes().items():
-        address = site.address(pattern)
-        for method in ("get", "post", "put", "patch", "delete", "options", "head"):
-            row = []
-            for role in ROLES:
-                client = site.client(role)
-                with transaction.atomic():
-                    r = getattr(client, method)(address)
-                    if hasattr(r, "streaming_content"):
-                        b"".join(r.streaming_content)
-                    transaction.set_rollback(True)
-                row.append(r.status_code)
-            print(f"{name or pattern:45}", method, *row, address if method == "get" else "", file=out)
-    print(time.time() - t, file=out)
+        if max((one for one in AREAS if pattern.startswith(one)), key=len) == area:
+            mine[pattern] = name
+    return mine
+
+
+@pytest.mark.parametrize("area", AREAS)
+def test_every_route_gives_every_role_what_the_table_says(site, settings, area):
+    settings.ACCOUNT_RATE_LIMITS = False
+    wrong = []
+    for at, role in enumerate(ROLES):
+        client = site.client(role)
+        for pattern, name in in_area(area).items():
+            for method, statuses in zip(("get", "post"), expected(pattern, name), strict=True):
+                response = answer(client, method, site.address(pattern))
+                what = f"{role} {method} {site.address(pattern)}"
+                if response.status_code != int(statuses.split()[at]):
+                    wrong.append(f"{what}: {response.status_code}, not {statuses.split()[at]}")
+                wrong += [f"{what} {complaint}" for complaint in complaints(response, role)]
+                if role == "stranger" and response.status_code == 302 and not pattern.startswith("accounts/"):
+                    assert response.url.startswith(("/accounts/login/", "/admin/login/", "/projects/")), what
+    assert wrong == []
+
+
+@pytest.mark.parametrize("role", ["stranger", "ana", "ada"])
+def test_no_method_on_any_route_ends_in_an_error_of_the_server(site, settings, role):
+    settings.ACCOUNT_RATE_LIMITS = False
+    client, wrong = site.client(role), []
+    for pattern in routes():
+        for method in ("put", "patch", "delete", "options", "head"):
+            response = answer(client, method, site.address(pattern))
+            if response.status_code >= 500:
+                wrong.append(f"{method} {site.address(pattern)}: {response.status_code}")
+    assert wrong == []
+
+
+def test_the_walk_would_see_the_name_of_a_model_and_an_inline_script(site):
+    response = answer(site.client("ada"), "get", reverse("admin:annotate_completionsource_changelist"))
+    assert MODEL in response.text and OUTPUT in response.text
+    assert complaints(response, "ada") == []
+    assert complaints(response, "ana") == [f"shows {MODEL}", f"shows {OUTPUT}"]
+    loose = HttpResponse(
+        "<script>alert(1)</script><p onclick='x()'>", headers={"Content-Security-Policy": "default-src *"}
+    )
+    assert len(complaints(loose, "ana")) == 3
+
+
+# --- Forms of the admin -----------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("model", "form"),
+    [
+        ("annotate_project", {"slug": "new", "name": "New", "status": "draft", "overlap": 2, "lease_minutes": 30}),
+        ("annotate_guideline", {"project": "PROJECT", "text": "Be *kind*."}),
+        ("annotate_enrolment", {"project": "PROJECT", "user": "OTTO"}),
+        ("annotate_apitoken", {"user": "OTTO", "name": "mine", "scopes": ["projects:read"]}),
+        ("curation_export", {"project": "PROJECT", "test_share": "0.1", "salt": "x"}),
+        (
+            "auth_user",
+            {"username": "new", "usable_password": "true", "password1": "lapis-2731", "password2": "lapis-2731"},
+        ),
+    ],
+)
+def test_what_the_admin_offers_to_add_can_be_added(site, model, form):
+    known = {"PROJECT": site.world.project.pk, "OTTO": site.world.users["otto"].pk}
+    inline = {"memberships-TOTAL_FORMS": 0, "memberships-INITIAL_FORMS": 0}
+    form = {key: known.get(value, value) if isinstance(value, str) else value for key, value in form.items()} | inline
+    kind = apps.get_model(*model.split("_"))
+    before = kind.objects.count()
+    response = site.client("ada").post(reverse(f"admin:{model}_add"), form)
+    assert response.status_code == 302, response.content.decode()
+    assert kind.objects.count() == before + 1
+
+
+# --- Tokens and cookies -----------------------------------------------------------------------------------------------
+
+# Each endpoint with the scope that opens it, asked by a manager, and what it then answers.
+ENDPOINTS = [
+    ("get", "api_projects", "projects:read", 200),
+    ("get", "api_project_agreement", "projects:read", 200),
+    ("post", "api_project_judgements", "judgements:write", 400),
+    ("get", "api_exports", "exports:read", 200),
+    ("post", "api_exports", "exports:write", 400),
+    ("get", "api_export", "exports:read", 200),
+    ("get", "api_export_archive", "exports:read", 200),
+    ("get", "api_export_file", "exports:read", 200),
+    ("post", "api_runs", "training:write", 400),
+    ("post", "api_run_metrics", "training:write", 400),
+    ("post", "api_run_finish", "training:write", 400),
+]
+METHODS = ("get", "post", "put", "patch", "delete")
+
+
+@pytest.mark.parametrize("scope", ["", *ApiToken.Scope.values])
+def test_a_scope_opens_its_own_endpoints_and_no_others(site, scope):
+    header = site.world.token("mina", scope or "projects:read")
+    if not scope:
+        ApiToken.objects.filter(name="test").update(scopes=[])
+    client = Client(raise_request_exception=False, headers=header)
+    patterns = {name: pattern for pattern, name in routes().items()}
+    got = {
+        (method, name): answer(client, method, site.address(patterns[name])).status_code
+        for name in patterns
+        if name.startswith("api_") and name not in ("api_schema", "api_docs")
+        for method in METHODS
+    }
+    opened = {(method, name): status for method, name, needed, status in ENDPOINTS if needed == scope}
+    assert got == dict.fromkeys(got, 403) | opened
+
+
+def test_every_endpoint_is_in_the_table_of_scopes():
+    known = {name for _, name, _, _ in ENDPOINTS} | {"api_schema", "api_docs"}
+    assert {name for name in routes().values() if name.startswith("api_")} == known
+    assert {scope for _, _, scope, _ in ENDPOINTS} == set(ApiToken.Scope.values)
+
+
+def test_a_scope_gives_no_more_than_the_roles_of_its_owner(site):
+    for name, status in {"otto": 404, "ana": 404, "rita": 200}.items():
+        header = site.world.token(name, "exports:read")
+        assert Client().get(f"/api/exports/{site.arguments['export_id']}/", headers=header).status_code == status, name
+    header = site.world.token("rita", "exports:write")
+    response = Client().post("/api/exports/", {"project": "kitchen"}, "application/json", headers=header)
+    assert response.status_code == 403
+    assert Export.objects.count() == 1
+
+
+def test_a_token_opens_no_pages(world):
+    assert Client().get("/projects/", headers=world.token("mina", "projects:read")).status_code == 302
+
+
+def test_a_token_that_is_revoked_expired_unknown_or_of_an_inactive_user_is_refused(world):
+    def status(header: str) -> int:
+        response = Client(raise_request_exception=False).get("/api/projects/", headers={"Authorization": header})
+        assert response.status_code == 200 or response.headers["WWW-Authenticate"] == "Bearer"
+        return response.status_code
+
+    row, token = issue_token(user=world.users["mina"], name="x", scopes=["projects:read"])
+    assert status(f"Bearer {token}") == status(f"bearer {token}") == 200
+    ApiToken.objects.filter(pk=row.pk).update(expires_at=timezone.now() + timedelta(minutes=1))
+    assert status(f"Bearer {token}") == 200
+    ApiToken.objects.filter(pk=row.pk).update(expires_at=timezone.now())
+    assert status(f"Bearer {token}") == 401
+    ApiToken.objects.filter(pk=row.pk).update(expires_at=None)
+    world.users["mina"].is_active = False
+    world.users["mina"].save()
+    assert status(f"Bearer {token}") == 401
+    world.users["mina"].is_active = True
+    world.users["mina"].save()
+    assert status(f"Bearer {token}") == 200
+    revoke_token(token=row)
+    assert status(f"Bearer {token}") == 401
+    wrong = (
+        "Bearer",
+        "Bearer plb_unknown",
+        "Bearer a b",
+        f"Token {token}",
+        f"Bearer {hashed(token)}",
+        "Bearer \xff\xfe",
+        "Bearer ü",
+    )
+    assert [status(header) for header in wrong] == [401] * len(wrong)
+
+
+def test_the_database_holds_a_token_s_hash_and_neither_it_nor_its_hash_anywhere_else(world):
+    response = world.client("ada").post(
+        reverse("admin:annotate_apitoken_add"),
+        {"user": world.users["mina"].pk, "name": "mine", "scopes": ["exports:read"]},
+        follow=True,
+    )
+    token = re.search(r"plb_[\w-]{43}", response.text)[0]
+    Client().get("/api/projects/", headers={"Authorization": f"Bearer {token}"})
+    assert ApiToken.objects.get().sha256 == hashed(token)
+    rows = {model._meta.label: repr(list(model.objects.values())) for model in apps.get_models()}
+    assert [label for label, text in rows.items() if token in text] == []
+    assert [label for label, text in rows.items() if hashed(token) in text] == ["annotate.ApiToken"]
+    assert token not in world.client("ada").get(reverse("admin:annotate_apitoken_changelist")).text
+
+
+def test_an_api_request_of_somebody_signed_in_needs_the_csrf_token(world):
+    client = Client(enforce_csrf_checks=True)
+    client.force_login(world.users["mina"])
+    response = client.post("/api/exports/", {"project": "kitchen"}, "application/json")
+    assert (response.status_code, Export.objects.count()) == (403, 0)
+    assert client.post("/projects/kitchen/measure/").status_code == 403
+
+
+def test_signing_in_gives_a_cookie_that_scripts_cannot_read(world):
+    client = Client()
+    wrong = client.post("/accounts/login/", {"login": "ana", "password": "ben"})
+    assert (wrong.status_code, "sessionid" in wrong.cookies) == (200, False)
+    cookie = client.post("/accounts/login/", {"login": "ana", "password": "ana"}).cookies["sessionid"]
+    assert (cookie["httponly"], cookie["samesite"]) == (True, "Lax")
+    assert client.get("/projects/").status_code == 200
+
+
+def test_nobody_makes_an_account_by_themselves(world):
+    form = {"username": "eve", "password1": "lapis-2731-q", "password2": "lapis-2731-q"}
+    assert "invitation" in Client().post("/accounts/signup/", form).text
+    assert not apps.get_model("auth", "User").objects.filter(username="eve").exists()
