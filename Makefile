@@ -62,7 +62,7 @@ format: .venv/.ready
 	$(PY) -m ruff check --fix .
 	$(PY) -m ruff format .
 
-accept-skeleton: .venv/.ready
+accept-skeleton: .venv/.ready .venv-train/.ready
 	@exec $(PY) -m tests.accept.skeleton $(ARGS)
 
 # --- The environments -------------------------------------------------------------------------------------------------

@@ -1,5 +1,8 @@
 """The way through the whole: rank by keyboard, export, download. And what each page owes everybody."""
 
+import json
+import os
+import subprocess
 import zipfile
 from io import BytesIO
 
@@ -12,6 +15,7 @@ from playwright.sync_api import Page, expect
 from annotate.models import Annotation, Slot
 from annotate.services.tasks import NewCompletion, NewTask, add_tasks
 from tests.browser.conftest import fill_login
+from tests.stack import PROJECT
 from tests.world import World
 
 # Prompt, and the place that ana gives each of its outputs. The third has a tie.
@@ -102,7 +106,7 @@ def rank_by_keyboard(page: Page) -> None:
     page.keyboard.press("Enter")
 
 
-def test_from_ranking_by_keyboard_to_the_downloaded_pairs(sign_in, live_world, worker):
+def test_from_ranking_by_keyboard_to_the_downloaded_pairs(sign_in, live_world, worker, tmp_path):
     add_known_tasks(live_world)
     page = sign_in("ana")
     page.get_by_role("link", name="Kitchen").click()
@@ -140,6 +144,12 @@ def test_from_ranking_by_keyboard_to_the_downloaded_pairs(sign_in, live_world, w
     ]
     assert len(found) == len(PAIRS)
     assert set(found) == PAIRS
+    if trainers_python := os.environ.get("PLUMBLINE_TRAIN_PYTHON"):  # `make accept-skeleton` names it
+        with zipfile.ZipFile(download.value.path()) as archive:
+            archive.extractall(tmp_path)
+        command = [trainers_python, PROJECT / "tests" / "accept" / "load.py", next(tmp_path.iterdir())]
+        loaded = json.loads(subprocess.run(command, capture_output=True, check=True, text=True).stdout)
+        assert loaded == {"train": rows}
 
 
 # --- Ranking, in particular -------------------------------------------------------------------------------------------
