@@ -126,7 +126,7 @@ class EnrolmentAdmin(admin.ModelAdmin):
 
     def save_model(self, request, obj, form, change):
         made = projects.enrol(project=obj.project, user=form.cleaned_data["user"])
-        obj.pk, obj._state.adding = made.pk, False
+        obj.pk, obj.annotator, obj._state.adding = made.pk, made.annotator, False
 
     def has_change_permission(self, request, obj=None):
         return obj is None and super().has_change_permission(request)

@@ -33,7 +33,7 @@ class ExportAdmin(admin.ModelAdmin):
 
     def save_model(self, request, obj, form, change):
         made = request_export(project=obj.project, actor=request.user, test_share=obj.test_share, salt=obj.salt)
-        obj.pk, obj._state.adding = made.pk, False
+        obj.pk, obj.created_at, obj._state.adding = made.pk, made.created_at, False
         self.message_user(request, _("The export has been started; its page shows how far it is."))
 
     def has_change_permission(self, request, obj=None):

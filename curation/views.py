@@ -21,7 +21,7 @@ NEWEST = 50
 @require_http_methods(["GET", "HEAD", "POST"])
 def exports(request: PageRequest) -> HttpResponse:
     """List the exports of projects one oversees; start one where one is manager or researcher."""
-    form = ExportForm(request.POST or None, user=request.user)
+    form = ExportForm(request.POST if request.method == "POST" else None, user=request.user)
     if request.method == "POST" and form.is_valid():
         export = request_export(actor=request.user, **form.cleaned_data)
         return redirect("export", export.pk)
@@ -71,7 +71,8 @@ def archive_response(export: Export) -> StreamingHttpResponse:
 
 def file_response(export: Export, path: str) -> FileResponse:
     """Raises Http404 for a path that is not one of the export's own."""
-    file = export.files.select_related("blob").filter(path=path).first()
+    files = {file.path: file for file in export.files.select_related("blob")}
+    file = files.get(path)
     if file is None:
         raise Http404(_("This export has no such file."))
     return FileResponse(blobs.read(file.blob), as_attachment=True, filename=path.rsplit("/", 1)[-1])

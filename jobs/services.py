@@ -38,13 +38,15 @@ def enqueue(*, kind: str, parameters: dict, actor, key: str = "", send: bool = T
     return job
 
 
-def _send(job: Job) -> None:
-    """Tell the workers. When the broker is away the row stays queued and the sweep sends it later."""
+def _send(job: Job) -> bool:
+    """Tell the workers. When the broker is away (False) the row stays queued and the sweep sends it later."""
     Job.objects.filter(pk=job.pk).update(sent_at=Now())
     try:
         current_app.send_task(job.kind, args=[str(job.pk)], retry=False)
     except (BrokerError, ConnectionError) as error:
         log.warning("broker away, %s stays queued: %s", job, error)
+        return False
+    return True
 
 
 @contextmanager
@@ -121,7 +123,9 @@ def sweep() -> dict[str, int]:
     )
     requeued = dead.update(state=Job.State.QUEUED, sent_at=None)
     unsent = Job.objects.filter(state=Job.State.QUEUED).exclude(sent_at__gte=stale)
-    waiting = list(unsent.filter(Q(created_at__lt=stale) | Q(attempt__gt=0)))
-    for job in waiting:
-        _send(job)
-    return {"failed": failed, "requeued": requeued, "sent": len(waiting)}
+    sent = 0
+    for job in unsent.filter(Q(created_at__lt=stale) | Q(attempt__gt=0)):
+        if not _send(job):  # nor would it take the others
+            break
+        sent += 1
+    return {"failed": failed, "requeued": requeued, "sent": sent}

@@ -1,7 +1,5 @@
 """Fixtures of all tests: a clean cache and storage, and a small world of people (tests/world.py)."""
 
-import shutil
-
 import pytest
 from django.conf import settings
 from django.core.cache import cache
@@ -19,12 +17,6 @@ def settings_of_tests():
     """Pages find their static files without `collectstatic`; passwords are hashed fast, since each test makes people."""
     settings.PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
     settings.STORAGES["staticfiles"]["BACKEND"] = "django.contrib.staticfiles.storage.StaticFilesStorage"
-
-
-@pytest.fixture(scope="session", autouse=True)
-def own_files():
-    yield
-    shutil.rmtree(settings.MEDIA_ROOT, ignore_errors=True)
 
 
 @pytest.fixture

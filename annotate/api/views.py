@@ -1,16 +1,19 @@
 """Projects, their agreement, and judgements from elsewhere."""
 
+from io import BytesIO
+from typing import BinaryIO, cast
+
 from django.conf import settings
 from django.utils.translation import gettext as _
 from drf_spectacular.types import OpenApiTypes
 from drf_spectacular.utils import OpenApiParameter, OpenApiResponse, extend_schema
 from rest_framework import generics, serializers, status
-from rest_framework.parsers import BaseParser
 from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
 
 from annotate.access import OVERSEERS, Role, project_for, projects_of
+from annotate.api.parsers import LinesParser
 from annotate.models import Agreement, Project
 from annotate.services import agreement
 from annotate.services.imports import ImportRefused, import_judgements
@@ -67,15 +70,6 @@ class ProjectAgreement(APIView):
         return Response(AgreementSerializer(agreement.latest(project), many=True).data)
 
 
-class LinesParser(BaseParser):
-    """Hands the body on as a stream."""
-
-    media_type = "application/x-ndjson"
-
-    def parse(self, stream, media_type=None, parser_context=None):
-        return stream
-
-
 class ProjectJudgements(APIView):
     """Import judgements: the body is a JSONL file, one task a line. All rows are taken or none. For managers."""
 
@@ -101,8 +95,9 @@ class ProjectJudgements(APIView):
         if int(request.META.get("CONTENT_LENGTH") or 0) > most:
             message = _("The file may have %(most)d bytes here. Use `manage.py import_judgements` for a larger one.")
             return Response({"detail": message % {"most": most}}, status.HTTP_413_REQUEST_ENTITY_TOO_LARGE)
+        lines = cast(BinaryIO, request.data or BytesIO())  # what LinesParser gave; no body has no stream
         try:
-            done = import_judgements(project=project, source=source, file=request.stream)
+            done = import_judgements(project=project, source=source, file=lines)
         except ImportRefused as refused:
             errors = [error.as_dict() for error in refused.errors]
             return Response({"count": refused.count, "errors": errors}, status.HTTP_400_BAD_REQUEST)

@@ -41,7 +41,9 @@ def live_world(transactional_db) -> World:
     return World.build()
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(
+    scope="module"
+)  # and no longer: it would do the jobs of tests that bring and kill a worker of their own
 def worker(django_db_setup) -> Iterator[subprocess.Popen]:
     """A Celery worker that does the jobs of all tests: their rows go after each test, its database stays."""
     with celery_worker() as process:
