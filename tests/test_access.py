@@ -121,7 +121,7 @@ EXPECTED = {
     "work": ("302 404 200 404 404 404", NOT_SO_PAGE),
     "submit": (NOT_SO_PAGE, "302 404 422 404 404 404"),
     "skip": (NOT_SO_PAGE, "302 404 302 404 404 404"),
-    "exports": (SIGNED_IN, SIGNED_IN),
+    "exports": (SIGNED_IN, "302 422 422 422 422 422"),
     "export": (OVERSEERS, NOT_SO_PAGE),
     "export_archive": (OVERSEERS, NOT_SO_PAGE),
     "export_file": (OVERSEERS, NOT_SO_PAGE),
