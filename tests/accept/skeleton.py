@@ -125,7 +125,7 @@ def tests() -> None:
     with tempfile.NamedTemporaryFile(suffix=".xml") as report:
         command = [sys.executable, "-m", "config.embedded", "accept", sys.executable, "-m", "pytest", "-q", "-n", "0"]
         subprocess.run(
-            [*command, f"--junitxml={report.name}", *TESTS],
+            [*command, "-o", "junit_family=xunit1", f"--junitxml={report.name}", *TESTS],
             cwd=PROJECT, env=os.environ | {"PLUMBLINE_TRAIN_PYTHON": str(TRAIN), "CI": "true"}, check=False,
         )  # fmt: skip
         cases = ET.parse(report.name).getroot().iter("testcase")
