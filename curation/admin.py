@@ -1,5 +1,6 @@
 """The admin of exports and training runs. An export is started here and then never changed."""
 
+import re
 from itertools import groupby
 
 from django.contrib import admin
@@ -13,6 +14,9 @@ from annotate.rendering import markdown_html
 from curation.models import Export, TrainingRun
 from curation.plots import curve
 from curation.services.exports import request_export
+
+# What a card says to machines; it would read as a heading.
+FRONT_MATTER = re.compile(r"\A---\n.*?\n---\n", re.DOTALL)
 
 
 @admin.register(Export)
@@ -66,7 +70,7 @@ class TrainingRunAdmin(admin.ModelAdmin):
 
     @admin.display(description=_("model card"))
     def card(self, run):
-        return markdown_html(run.model_card) if run.model_card else "–"
+        return markdown_html(FRONT_MATTER.sub("", run.model_card)) if run.model_card else "–"
 
     def has_add_permission(self, request):
         return False
