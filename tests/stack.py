@@ -61,6 +61,22 @@ def celery_worker(**environment: str) -> Iterator[subprocess.Popen]:
 
 
 @contextmanager
+def celery_beat(**environment: str) -> Iterator[subprocess.Popen]:
+    """Run beat, which sends what is due: the sweep of jobs among it. It begins within seconds and is not waited for."""
+    with tempfile.TemporaryDirectory() as folder:
+        beat = subprocess.Popen(
+            [sys.executable, "-m", "celery", "-A", "config.celery", "beat", "--schedule", f"{folder}/schedule"],
+            cwd=PROJECT, env=os.environ | {"DATABASE_URL": database_url()} | environment, stderr=subprocess.DEVNULL,
+            stdout=subprocess.DEVNULL,
+        )  # fmt: skip
+        try:
+            yield beat
+        finally:
+            beat.terminate()
+            beat.wait(PATIENCE)
+
+
+@contextmanager
 def web_server(**environment: str) -> Iterator[str]:
     """Run gunicorn as in production, on the test's own database, and give its address once it answers."""
     with socket.socket() as probe:
