@@ -82,6 +82,18 @@ def test_statements_do_not_grow_with_rows(world, django_assert_max_num_queries):
         load(world, *[row(f"t{number}") for number in range(200)])
 
 
+def test_statements_do_not_grow_with_rows_that_are_known_or_have_more_judges(world, django_assert_max_num_queries):
+    names = [f"t{number}" for number in range(200)]
+    load(world, *[row(name) for name in names])
+    more = [{"annotator": name, "ranking": ["a", "b", "c"]} for name in ("two", "three")]
+    with django_assert_max_num_queries(25):
+        assert load(world, *[row(name, judgements=row()["judgements"] + more) for name in names]).judgements == 400
+    with django_assert_max_num_queries(25):
+        assert load(world, *[row(name) for name in names]).judgements_known == 200
+    assert Slot.objects.counting().count() == 600
+    assert set(Task.objects.values_list("target_overlap", flat=True)) == {3}
+
+
 @pytest.mark.parametrize(
     ("bad", "message"),
     [

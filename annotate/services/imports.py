@@ -93,11 +93,8 @@ class _Batch:
         for row, task in zip(fresh, tasks, strict=True):
             for place, judgement in enumerate(row.judgements, 1):
                 held.append((self._slot(task, place, annotators[judgement.annotator]), judgement))
-        for row in self.rows:
-            if row.id in known:
-                more, changed = self._more_on(known[row.id], row, annotators)
-                held += more
-                problems += changed
+        more, problems = self._sorted([row for row in self.rows if row.id in known], known, annotators)
+        held += self._places_for(more)
         if not problems:
             self._answer(held)
         done.tasks += len(fresh)
@@ -132,32 +129,49 @@ class _Batch:
             claimed_at=timezone.now(),
         )
 
-    def _more_on(
-        self, task: Task, row: Row, annotators: dict[str, Annotator]
-    ) -> tuple[list[tuple[Slot, Judgement]], list[RowError]]:
-        """The judgements of a row whose task is there already: the new ones, and those that differ from before."""
-        before = {slot.holder_id: slot for slot in task.slots.exclude(holder=None)}
-        more: list[tuple[Slot, Judgement]] = []
+    def _sorted(
+        self, rows: list[Row], known: dict[str, Task], annotators: dict[str, Annotator]
+    ) -> tuple[list[tuple[Task, Annotator, Judgement]], list[RowError]]:
+        """Of rows whose tasks are there already: the judgements that are new, and those that differ from before."""
+        tasks = [known[row.id].pk for row in rows]
+        slots = Slot.objects.filter(task__in=tasks, holder__in=list(annotators.values()))
+        before = {(task, holder): pk for task, holder, pk in slots.values_list("task", "holder", "current_annotation")}
+        tiers: dict[int, dict[str, int]] = {}
+        items = RankItem.objects.filter(answer__annotation__in=list(before.values()))
+        for annotation, name, tier in items.values_list("answer__annotation", "completion__name", "tier"):
+            tiers.setdefault(annotation, {})[name] = tier
+        more: list[tuple[Task, Annotator, Judgement]] = []
         changed: list[RowError] = []
-        for judgement in row.judgements:
-            annotator = annotators[judgement.annotator]
-            if annotator.pk not in before:
-                more.append((self._place_for(task, annotator), judgement))
-            elif _tiers(before[annotator.pk]) != judgement.tiers:
-                message = _("“%(name)s” judged this task otherwise before. An imported judgement cannot change.")
-                changed.append(RowError(row.line, "judgements", message % {"name": judgement.annotator}))
+        for row in rows:
+            for judgement in row.judgements:
+                task, annotator = known[row.id], annotators[judgement.annotator]
+                if (task.pk, annotator.pk) not in before:
+                    more.append((task, annotator, judgement))
+                elif tiers.get(before[task.pk, annotator.pk]) != judgement.tiers:
+                    message = _("“%(name)s” judged this task otherwise before. An imported judgement cannot change.")
+                    changed.append(RowError(row.line, "judgements", message % {"name": judgement.annotator}))
         return more, changed
 
-    def _place_for(self, task: Task, annotator: Annotator) -> Slot:
-        """An open place of the task, taken over; else one place more."""
-        if vacant := task.slots.filter(status=Slot.Status.OPEN).select_for_update(skip_locked=True).first():
-            place = vacant.place
-            vacant.delete()
-        else:
-            task.target_overlap += 1
-            Task.objects.filter(pk=task.pk).update(target_overlap=task.target_overlap)
-            place = task.target_overlap
-        return self._slot(task, place, annotator)
+    def _places_for(self, more: list[tuple[Task, Annotator, Judgement]]) -> list[tuple[Slot, Judgement]]:
+        """Open places of the tasks, taken over, as long as there are any; then places more."""
+        vacant: dict[int, list[Slot]] = {}
+        slots = Slot.objects.filter(task__in={task.pk for task, *_ in more}, status=Slot.Status.OPEN).order_by("-place")
+        for slot in slots.select_for_update(skip_locked=True):
+            vacant.setdefault(slot.task_id, []).append(slot)
+        taken, grown, held = [], set(), []
+        for task, annotator, judgement in more:
+            if vacant.get(task.pk):
+                slot = vacant[task.pk].pop()
+                taken.append(slot.pk)
+                place = slot.place
+            else:
+                task.target_overlap += 1
+                grown.add(task)
+                place = task.target_overlap
+            held.append((self._slot(task, place, annotator), judgement))
+        Slot.objects.filter(pk__in=taken).delete()
+        Task.objects.bulk_update(grown, ["target_overlap"])
+        return held
 
     def _answer(self, held: list[tuple[Slot, Judgement]]) -> None:
         slots = Slot.objects.bulk_create(slot for slot, _judgement in held)
@@ -196,8 +210,3 @@ def _new_task(row: Row) -> NewTask:
         group=row.group,
         judges=len(row.judgements),
     )
-
-
-def _tiers(slot: Slot) -> dict[str, int]:
-    items = RankItem.objects.filter(answer__annotation=slot.current_annotation_id)
-    return dict(items.values_list("completion__name", "tier"))
