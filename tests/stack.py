@@ -6,7 +6,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from urllib.parse import quote
@@ -28,78 +28,70 @@ def database_url() -> str:
 
 
 @contextmanager
-def celery_worker(**environment: str) -> Iterator[subprocess.Popen]:
-    """Run a worker, one task at a time, and wait until it answers. Its log is in the message when it does not.
+def _process(*module: str, answers: Callable[[], bool], **environment: str) -> Iterator[subprocess.Popen]:
+    """Run `python -m MODULE …` on the test's database until the block ends, and wait until it answers.
 
     It sees committed rows only: the test needs `django_db(transaction=True)`. REDIS_URL and MEDIA_ROOT are those of the
-    tests (tests/environment.py); `environment` adds to them. The process is given, so that a test can kill it.
+    tests (tests/environment.py); `environment` adds to them. Its log is in the message when it does not answer.
     """
-    from config.celery import app
-
-    node = f"test-{uuid4().hex[:12]}@plumbline"
-    command = [sys.executable, "-m", "celery", "-A", "config.celery", "worker", "-P", "solo", "-l", "INFO", "-n", node]
     variables = os.environ | {"DATABASE_URL": database_url()} | environment
     with tempfile.TemporaryFile("w+") as log:
-        worker = subprocess.Popen(
-            [*command, "--without-mingle", "--without-gossip"],
-            cwd=PROJECT, env=variables, stdout=log, stderr=subprocess.STDOUT,
-        )  # fmt: skip
+        process = subprocess.Popen(
+            [sys.executable, "-m", *module], cwd=PROJECT, env=variables, stdout=log, stderr=subprocess.STDOUT
+        )
         try:
             end = time.monotonic() + PATIENCE
-            while not app.control.ping(destination=[node], timeout=0.5):
-                if worker.poll() is not None or time.monotonic() > end:
+            while not answers():
+                if process.poll() is not None or time.monotonic() > end:
                     log.seek(0)
-                    raise AssertionError(f"the worker does not answer (status {worker.poll()}):\n{log.read()[-5000:]}")
-            yield worker
+                    said = log.read()[-5000:]
+                    raise AssertionError(f"{module[0]} does not answer (status {process.poll()}):\n{said}")
+            yield process
         finally:
-            worker.terminate()
+            process.terminate()
             try:
-                worker.wait(PATIENCE)
+                process.wait(PATIENCE)
             except subprocess.TimeoutExpired:
-                worker.kill()
-                worker.wait()
+                process.kill()
+                process.wait()
 
 
 @contextmanager
-def celery_beat(**environment: str) -> Iterator[subprocess.Popen]:
+def celery_worker(**environment: str) -> Iterator[subprocess.Popen]:
+    """Run a worker, one task at a time. The process is given, so that a test can kill it."""
+    from config.celery import app
+
+    node = f"test-{uuid4().hex[:12]}@plumbline"
+    command = ("celery", "-A", "config.celery", "worker", "-P", "solo", "-l", "INFO", "-n", node)
+    quiet = ("--without-mingle", "--without-gossip")
+    with _process(
+        *command, *quiet, answers=lambda: bool(app.control.ping(destination=[node], timeout=0.5)), **environment
+    ) as worker:
+        yield worker
+
+
+@contextmanager
+def celery_beat(**environment: str) -> Iterator[None]:
     """Run beat, which sends what is due: the sweep of jobs among it. It begins within seconds and is not waited for."""
     with tempfile.TemporaryDirectory() as folder:
-        beat = subprocess.Popen(
-            [sys.executable, "-m", "celery", "-A", "config.celery", "beat", "--schedule", f"{folder}/schedule"],
-            cwd=PROJECT, env=os.environ | {"DATABASE_URL": database_url()} | environment, stderr=subprocess.DEVNULL,
-            stdout=subprocess.DEVNULL,
-        )  # fmt: skip
-        try:
-            yield beat
-        finally:
-            beat.terminate()
-            beat.wait(PATIENCE)
+        command = ("celery", "-A", "config.celery", "beat", "--schedule", f"{folder}/schedule")
+        with _process(*command, answers=lambda: True, **environment):
+            yield
 
 
 @contextmanager
 def web_server(**environment: str) -> Iterator[str]:
-    """Run gunicorn as in production, on the test's own database, and give its address once it answers."""
+    """Run gunicorn as in production, and give its address."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
-    command = [sys.executable, "-m", "gunicorn", "config.wsgi", "--bind", f"127.0.0.1:{port}", "--no-control-socket"]
+    address = f"http://127.0.0.1:{port}"
+    command = ("gunicorn", "config.wsgi", "--bind", f"127.0.0.1:{port}", "--no-control-socket")
+    size = ("--worker-class", "gthread", "--workers", "2", "--threads", "4")
     # DEBUG only so that pages find their static files without `collectstatic`.
-    variables = os.environ | {"DATABASE_URL": database_url(), "DEBUG": "1"} | environment
-    with tempfile.TemporaryFile("w+") as log:
-        server = subprocess.Popen(
-            [*command, "--worker-class", "gthread", "--workers", "2", "--threads", "4"],
-            cwd=PROJECT, env=variables, stdout=log, stderr=subprocess.STDOUT,
-        )  # fmt: skip
-        try:
-            address, end = f"http://127.0.0.1:{port}", time.monotonic() + PATIENCE
-            while not _answers(f"{address}/healthz/"):
-                if server.poll() is not None or time.monotonic() > end:
-                    log.seek(0)
-                    raise AssertionError(f"the web server does not answer:\n{log.read()[-5000:]}")
-            yield address
-        finally:
-            server.terminate()
-            server.wait(PATIENCE)
+    variables = {"DEBUG": "1"} | environment
+    with _process(*command, *size, answers=lambda: _answers(f"{address}/healthz/"), **variables):
+        yield address
 
 
 def _answers(address: str) -> bool:
