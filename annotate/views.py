@@ -43,7 +43,6 @@ def project(request: PageRequest, slug: str) -> HttpResponse:
         "enrolment": Enrolment.objects.filter(annotator__user=request.user, project=project).first(),
         "own": _own_progress(request.user, project),
         "oversees": bool(roles & set(OVERSEERS)),
-        "manages": Role.MANAGER in roles,
     }
     if context["oversees"]:
         context |= _overview(project)
@@ -115,7 +114,7 @@ def submit(request: PageRequest, slug: str, code: UUID) -> HttpResponse:
         try:
             ledger.submit(
                 slot=slot,
-                ranking=ledger.Ranking(slot.project.questions.order_by("pk")[0], form.tiers),
+                ranking=ledger.Ranking(slot.project.question, form.tiers),
                 idempotency_key=form.cleaned_data["key"],
                 guideline=form.cleaned_data["guideline"],
                 display_order=form.display_order,
@@ -174,7 +173,7 @@ def _desk(request: PageRequest, slot: Slot, form: RankingForm) -> dict:
     return {
         "slot": slot,
         "project": slot.project,
-        "question": slot.project.questions.order_by("pk")[0],
+        "question": slot.project.question,
         "turns": [turn | {"html": markdown_html(turn["content"])} for turn in slot.task.conversation],
         "form": form,
         "outputs": [output | {"html": markdown_html(output["completion"].text)} for output in form.outputs()],

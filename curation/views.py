@@ -71,6 +71,7 @@ def archive_response(export: Export) -> StreamingHttpResponse:
 
 def file_response(export: Export, path: str) -> FileResponse:
     """Raises Http404 for a path that is not one of the export's own."""
+    # Compared here: the database would not even be asked for a path with a NUL in it.
     files = {file.path: file for file in export.files.select_related("blob")}
     file = files.get(path)
     if file is None:

@@ -22,9 +22,6 @@ class SlotQuerySet(models.QuerySet):
         """Answers that fill a place: what agreement and exports are made of."""
         return self.filter(status=Slot.Status.SUBMITTED)
 
-    def answered_by(self, annotator) -> "SlotQuerySet":
-        return self.filter(holder=annotator, submitted_at__isnull=False)
-
 
 class Slot(models.Model):
     """One person's place on a task."""

@@ -46,6 +46,11 @@ class Project(models.Model):
     def __str__(self) -> str:
         return self.name
 
+    @property
+    def question(self) -> "Question":
+        """What it asks. A project has one question so far; `create_project` makes it."""
+        return self.questions.order_by("pk")[0]
+
 
 @pgtrigger.register(
     pgtrigger.ReadOnly(name="guideline_text_is_immutable", fields=["project", "version", "text"]),

@@ -5,6 +5,7 @@ pair of outputs of one task; its values are "first better", "tie", "second bette
 """
 
 from collections.abc import Iterator
+from dataclasses import dataclass
 from datetime import datetime
 from itertools import groupby
 
@@ -90,13 +91,22 @@ def keep(*, project: Project, question: Question, figures: list[measures.Measure
     )
 
 
-def measure_and_keep(*, project: Project) -> datetime:
-    """Measure each question of the project and keep the snapshot. Returns the time it is of."""
+@dataclass(frozen=True)
+class Measured:
+    """What was measured of one question: its figures, and (unanimous, all) pairs with two or more values."""
+
+    question: Question
+    figures: list[measures.Measure]
+    unanimous: tuple[int, int]
+
+
+def measure_and_keep(*, project: Project) -> tuple[datetime, list[Measured]]:
+    """Measure each question of the project and keep the snapshot. Returns the time it is of and what was measured."""
     as_of = timezone.now()  # before reading: an answer that arrives meanwhile is newer than the snapshot
-    for question in project.questions.order_by("pk"):
-        figures, _ = measure(project, question)
-        keep(project=project, question=question, figures=figures, as_of=as_of)
-    return as_of
+    measured = [Measured(question, *measure(project, question)) for question in project.questions.order_by("pk")]
+    for one in measured:
+        keep(project=project, question=one.question, figures=one.figures, as_of=as_of)
+    return as_of, measured
 
 
 def latest(project: Project) -> QuerySet[Agreement]:

@@ -16,7 +16,6 @@ from rest_framework.response import Response
 from rest_framework.views import APIView
 
 from annotate.access import project_for
-from annotate.api.parsers import StrictJSONParser
 from annotate.errors import Refused
 from curation.access import EXPORTERS, export_for, exports_of, runs_of
 from curation.models import Export, TrainingRun
@@ -59,7 +58,6 @@ class ExportList(generics.ListAPIView):
     """Exports of the projects you oversee, newest first. Starting one is for managers and researchers."""
 
     scopes = {"GET": "exports:read", "POST": "exports:write"}
-    parser_classes = [StrictJSONParser]
     serializer_class = ExportSerializer
     queryset = Export.objects.none()  # for the schema
 
@@ -170,7 +168,6 @@ class RunList(APIView):
     """Report that a training run has begun. The export is named by the checksum of its manifest."""
 
     scopes = {"POST": "training:write"}
-    parser_classes = [StrictJSONParser]
 
     @extend_schema(request=NewRunSerializer, responses={201: RunStartedSerializer})
     def post(self, request: Request) -> Response:
@@ -190,7 +187,6 @@ class RunView(APIView):
     """What comes after the start of a run, by whoever started it."""
 
     scopes = {"POST": "training:write"}
-    parser_classes = [StrictJSONParser]
 
     def run(self, run_id: UUID) -> TrainingRun:
         run = runs_of(self.request.user).filter(pk=run_id, actor=self.request.user.pk).first()

@@ -5,14 +5,15 @@ down as the selection. Then everything else is made from the selection and from 
 killed after the first step goes on from the same selection, so it gives the same bytes.
 """
 
+import shutil
 from collections.abc import Iterator, Mapping
+from datetime import UTC, datetime
 from itertools import groupby
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from django.db import transaction
-from django.db.models import Max
 
 from annotate import measures
 from annotate.models import Annotation, Annotator, Completion, Project, RankItem, Slot
@@ -97,16 +98,17 @@ class _Builder:
         self.guidelines: set[int] = set()
         self.units: list[tuple[int, int, int]] = []
         self.unit_prompts: list[int] = []
-        self.question = export.project.questions.order_by("pk")[0]
+        self.question = export.project.question
+        # Of the last judgement that is in: unlike the time of building, the same each time.
+        self.as_of = datetime.min.replace(tzinfo=UTC)
 
     def build(self) -> dict[str, Any]:
-        (self.folder / "selection.parquet").write_bytes(blobs.file_of(self.selection).read_bytes())
-        total, said = folders.selected(self.folder / "selection.parquet"), 0
-        for prompt_id, judged in _prompts(self.folder / "selection.parquet"):
-            self._write_prompt(prompt_id, judged)
-            if self.counts["judgements"] >= said:
-                self.job.advance(self.counts["judgements"], total)
-                said = self.counts["judgements"] + BATCH
+        selection = Path(shutil.copyfile(blobs.file_of(self.selection), self.folder / "selection.parquet"))
+        judged = (one for ids in folders.read_selection(selection, BATCH) for one in _load(ids))
+        tracked = self.job.track(judged, total=folders.selected(selection), every=BATCH)
+        # The selection is sorted by prompt, so a prompt never comes back.
+        for prompt_id, group in groupby(tracked, key=lambda one: one.prompt_id):
+            self._write_prompt(prompt_id, list(group))
         for writer in self.splits:
             writer.close()
         if not self.counts["rows"]:
@@ -126,6 +128,7 @@ class _Builder:
         self.counts["ties"] += found.ties
         self.counts["prompts"] += 1
         for one in judged:
+            self.as_of = max(self.as_of, one.created_at)
             self.kinds.setdefault(one.kind, set()).add(one.annotator)
             if one.guideline:
                 self.guidelines.add(one.guideline)
@@ -175,7 +178,7 @@ class _Builder:
             "kind": export.kind,
             "unit": "judgement",
             "parameters": {"test_share": float(export.test_share), "salt": export.salt, "ties": "drop"},
-            "as_of": self._as_of(),
+            "as_of": self.as_of.isoformat(),
             "project": {"slug": project.slug, "name": project.name},
             "question": {"key": self.question.key, "version": self.question.version, "text": self.question.text},
             "guideline_versions": sorted(self.guidelines),
@@ -187,14 +190,6 @@ class _Builder:
             "rows_sha256": folders.rows_sha256(self.splits),
             "row_schema": {column.name: str(column.type) for column in folders.SCHEMA},
         }
-
-    def _as_of(self) -> str:
-        """The time of the last judgement that is in: unlike the time of building, the same each time."""
-        latest = None
-        for ids in folders.read_selection(self.folder / "selection.parquet", 10_000):
-            newest = Annotation.objects.filter(pk__in=ids).aggregate(at=Max("created_at"))["at"]
-            latest = max(latest, newest) if latest else newest
-        return latest.isoformat() if latest else ""
 
     def _files(self, readme: Path) -> list[dict[str, Any]]:
         entries = [folders.file_entry(self.folder, path) for path in (readme, self.folder / "selection.parquet")]
@@ -218,13 +213,7 @@ class _Judged:
         self.kind: str = row["slot__holder__kind"]
         self.guideline: int | None = row["guideline__version"]
         self.prompt_id: str = row["slot__task__prompt_sha256"]
-
-
-def _prompts(selection: Path) -> Iterator[tuple[str, list[_Judged]]]:
-    """The selected judgements, prompt by prompt. The selection is sorted by prompt, so a group never comes back."""
-    judged = (one for ids in folders.read_selection(selection, BATCH) for one in _load(ids))
-    for prompt_id, group in groupby(judged, key=lambda one: one.prompt_id):
-        yield prompt_id, list(group)
+        self.created_at: datetime = row["created_at"]
 
 
 def _load(ids: list[int]) -> list[_Judged]:
@@ -233,6 +222,7 @@ def _load(ids: list[int]) -> list[_Judged]:
         row["pk"]: row
         for row in Annotation.objects.filter(pk__in=ids).values(
             "pk",
+            "created_at",
             "guideline__version",
             "slot__task_id",
             "slot__task__name",

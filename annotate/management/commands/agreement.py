@@ -3,7 +3,6 @@
 import json
 
 from django.core.management.base import BaseCommand, CommandError
-from django.utils import timezone
 
 from annotate.models import Project
 from annotate.services import agreement
@@ -20,19 +19,16 @@ class Command(BaseCommand):
         found = Project.objects.filter(slug=project).first()
         if found is None:
             raise CommandError(f"There is no project “{project}”.")
-        as_of = timezone.now()
-        questions = []
-        for question in found.questions.order_by("pk"):
-            figures, (unanimous, of) = agreement.measure(found, question)
-            agreement.keep(project=found, question=question, figures=figures, as_of=as_of)
-            questions.append(
-                {
-                    "question": question.key,
-                    "unanimous": unanimous,
-                    "pairs_with_two_or_more": of,
-                    "measures": [figure.as_dict() for figure in figures],
-                }
-            )
+        as_of, measured = agreement.measure_and_keep(project=found)
+        questions = [
+            {
+                "question": one.question.key,
+                "unanimous": one.unanimous[0],
+                "pairs_with_two_or_more": one.unanimous[1],
+                "measures": [figure.as_dict() for figure in one.figures],
+            }
+            for one in measured
+        ]
         if options["json"]:
             self.stdout.write(json.dumps({"project": project, "as_of": as_of.isoformat(), "questions": questions}))
             return
