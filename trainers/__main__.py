@@ -7,6 +7,7 @@ from trainers.export import Refused
 
 COMMANDS = {
     "reward": "train a reward model on a preference export",
+    "sft": "fine-tune a language model on an SFT export",
     "tiny": "make a tiny random model, to try the pipeline with",
 }
 

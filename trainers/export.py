@@ -26,6 +26,19 @@ PREFERENCE_SCHEMA = pa.schema(
         ("split_group", pa.string()),
     ]
 )
+SFT_SCHEMA = pa.schema(
+    [
+        ("prompt", MESSAGES),
+        ("completion", MESSAGES),
+        ("instance", pa.string()),
+        ("dataset", pa.string()),
+        ("row", pa.int64()),
+        ("template", pa.string()),
+        ("prompt_id", pa.string()),
+        ("split_group", pa.string()),
+    ]
+)
+UNITS = {"preference": "judgement", "sft": "instance"}  # what a row is, for each kind that is read here
 DOWNLOAD_AGAIN = "Download or export the folder again; do not edit an export by hand."
 
 
@@ -42,16 +55,28 @@ class Export:
     manifest_sha256: str
 
     def preference_rows(self, split: str) -> pa.Table:
-        """The judgement rows of a split, in file order, in the columns of PREFERENCE_SCHEMA; no rows if it has none.
+        """The judgement rows of a split, in file order, in the columns of PREFERENCE_SCHEMA; no rows if it has none."""
+        return self._rows("preference", split, PREFERENCE_SCHEMA)
 
-        Only files that the manifest lists are read. Raises Refused for rows that are not as the manifest says.
+    def sft_rows(self, split: str) -> pa.Table:
+        """The instances of a split, in file order, in the columns of SFT_SCHEMA; no rows if it has none."""
+        rows = self._rows("sft", split, SFT_SCHEMA)
+        wrong = sum([message["role"] for message in turns] != ["assistant"] for turns in rows["completion"].to_pylist())
+        if wrong:
+            raise Refused(f"split {split}, column completion: {wrong} values are not one message of the assistant.")
+        return rows
+
+    def _rows(self, kind: str, split: str, schema: pa.Schema) -> pa.Table:
+        """The rows of a split. Only files that the manifest lists are read.
+
+        Raises Refused for rows that are not as the manifest says.
         """
-        names = sorted(f["path"] for f in self.manifest["files"] if f["path"].startswith(f"preference/{split}-"))
+        names = sorted(f["path"] for f in self.manifest["files"] if f["path"].startswith(f"{kind}/{split}-"))
         try:
-            parts = [pq.ParquetFile(self.path / name).read().select(PREFERENCE_SCHEMA.names) for name in names]
-            rows = pa.concat_tables([PREFERENCE_SCHEMA.empty_table(), *(t.cast(PREFERENCE_SCHEMA) for t in parts)])
+            parts = [pq.ParquetFile(self.path / name).read().select(schema.names) for name in names]
+            rows = pa.concat_tables([schema.empty_table(), *(part.cast(schema) for part in parts)])
         except (pa.ArrowException, ValueError, KeyError) as error:
-            raise Refused(f"{', '.join(names)}: not rows of a preference export ({error}). {DOWNLOAD_AGAIN}") from error
+            raise Refused(f"{', '.join(names)}: not rows of kind {kind} ({error}). {DOWNLOAD_AGAIN}") from error
         stated = self.manifest["splits"].get(split, {}).get("rows", 0)
         if rows.num_rows != stated:
             raise Refused(
@@ -62,8 +87,8 @@ class Export:
         return rows
 
 
-def open_export(path: Path, *, kind: str, unit: str) -> Export:
-    """Check a folder against its manifest and open it.
+def open_export(path: Path, *kinds: str) -> Export:
+    """Check a folder of one of these kinds against its manifest and open it.
 
     Raises Refused, naming the file, what was expected, what was found and the remedy, unless the format, version,
     kind and unit are the expected ones and every listed file lies inside the folder with the stated bytes and sha256.
@@ -77,12 +102,13 @@ def open_export(path: Path, *, kind: str, unit: str) -> Export:
         found = {key: manifest.get(key) for key in ("format", "format_version", "kind", "unit")}
     except (ValueError, AttributeError) as error:
         raise Refused(f"manifest.json: not a JSON object ({error}). {DOWNLOAD_AGAIN}") from error
-    expected = {"format": FORMAT, "format_version": FORMAT_VERSION, "kind": kind, "unit": unit}
+    kind = found["kind"] if found["kind"] in kinds else kinds[0]
+    expected = {"format": FORMAT, "format_version": FORMAT_VERSION, "kind": kind, "unit": UNITS[kind]}
     for key, value in expected.items():
         if found[key] != value:
             raise Refused(
-                f"manifest.json: {key}: expected {value!r}, found {found[key]!r}. Make an export that this trainer "
-                f"reads (kind {kind}, unit {unit}, {FORMAT} version {FORMAT_VERSION}), or use the Plumbline release "
+                f"manifest.json: {key}: expected {value!r}, found {found[key]!r}. Make an export that this command "
+                f"reads (kind {' or '.join(kinds)}, {FORMAT} version {FORMAT_VERSION}), or use the Plumbline release "
                 "that made this one."
             )
     files, splits = manifest.get("files"), manifest.get("splits")

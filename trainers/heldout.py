@@ -1,4 +1,7 @@
-"""How far scores agree with held-out judgements, and how far people agree with one another on the same pairs."""
+"""Figures on the held-out split, with intervals; for a reward model how far its scores agree with judgements.
+
+Those of supervised fine-tuning are in likelihood.py.
+"""
 
 from collections import defaultdict
 from collections.abc import Callable, Sequence
@@ -10,23 +13,28 @@ REPLICATES = 1_000
 FIGURES = ("accuracy", "longer_answer", "human_reference", "accuracy_on_same_rows", "accuracy_minus_human")
 
 
-def rate(values: Sequence[float], prompts: Sequence[str], *, seed: int) -> dict[str, Any]:
-    """The mean of per-row values, with a 95% percentile bootstrap interval that resamples prompts, not rows.
+def ratio(totals: Sequence[float], counts: Sequence[float], groups: Sequence[str], *, seed: int) -> dict[str, Any]:
+    """The sum of per-row totals over that of per-row counts, with a 95% percentile bootstrap interval by group.
 
-    Rows of a prompt are not independent (the same people, the same texts), so resampling rows would make the
-    interval too narrow. `low` and `high` are null when there is one prompt only. Needs at least one row.
+    Rows of a group are not independent (the same people, the same texts), so resampling rows would make the interval
+    too narrow: groups are resampled. `low` and `high` are null when there is one group only. Needs at least one row.
     """
-    names, at = np.unique(np.asarray(prompts), return_inverse=True)
-    sums, counts = np.bincount(at, weights=np.asarray(values, dtype=float)), np.bincount(at)
-    result = {"value": sums.sum() / counts.sum(), "low": None, "high": None, "rows": len(values), "prompts": len(names)}
+    names, at = np.unique(np.asarray(groups), return_inverse=True)
+    sums, sizes = (np.bincount(at, weights=np.asarray(values, dtype=float)) for values in (totals, counts))
+    result = {"value": float(sums.sum() / sizes.sum()), "low": None, "high": None}
     if len(names) > 1:
-        generator, means = np.random.default_rng(seed), np.empty(REPLICATES)
+        generator, found = np.random.default_rng(seed), np.empty(REPLICATES)
         for replicate in range(REPLICATES):
             drawn = generator.integers(len(names), size=len(names))
-            means[replicate] = sums[drawn].sum() / counts[drawn].sum()
-        result["low"], result["high"] = (float(q) for q in np.quantile(means, [0.025, 0.975]))
-    result["value"] = float(result["value"])
+            found[replicate] = sums[drawn].sum() / sizes[drawn].sum()
+        result["low"], result["high"] = (float(q) for q in np.quantile(found, [0.025, 0.975]))
     return result
+
+
+def rate(values: Sequence[float], groups: Sequence[str], *, seed: int, unit: str = "prompts") -> dict[str, Any]:
+    """The mean of per-row values, with the interval of `ratio`; `unit` is what the groups are."""
+    found = ratio(values, [1] * len(values), groups, seed=seed)
+    return found | {"rows": len(values), unit: len(set(groups))}
 
 
 def no_figures(reason: str) -> dict[str, Any]:

@@ -20,7 +20,7 @@ SECONDS_AFTER_FAILURE = 60.0  # a server that hangs may then cost a sixth of the
 TIMEOUT = 10.0
 PAUSES = (0.5, 1.0)  # before the second and the third try, at the start and at the end
 TRY_AGAIN = {408, 425, 429}  # besides 5xx
-LOGGED = ("loss", "accuracy", "margin", "mean_reward", "learning_rate", "grad_norm")
+LOGGED = ("loss", "accuracy", "margin", "mean_reward", "mean_token_accuracy", "learning_rate", "grad_norm")
 
 
 class Declined(Exception):

@@ -11,7 +11,7 @@ import argparse
 from collections.abc import Iterator
 from pathlib import Path
 
-from trainers.export import Refused, open_export
+from trainers.export import MESSAGES, Refused, open_export
 
 CHATML = Path(__file__).with_name("chatml.jinja")
 PAD, START, END = "<|pad|>", "<|im_start|>", "<|im_end|>"
@@ -36,14 +36,15 @@ def main(argv: list[str]) -> int:
 
 
 def texts(source: Path | None) -> Iterator[str]:
-    """The lines of a file, or the train split's messages of a preference export."""
+    """The lines of a file, or the train split's messages of an export."""
     if source is None:
         return
     if source.is_file():
         yield from source.read_text(encoding="utf-8").splitlines()
         return
-    rows = open_export(source, kind="preference", unit="judgement").preference_rows("train")
-    for side in ("prompt", "chosen", "rejected"):
+    export = open_export(source, "preference", "sft")
+    rows = export.sft_rows("train") if export.manifest["kind"] == "sft" else export.preference_rows("train")
+    for side in (field.name for field in rows.schema if field.type == MESSAGES):
         for messages in rows[side].to_pylist():
             yield from (message["content"] for message in messages)
 

@@ -4,6 +4,7 @@ import hashlib
 import json
 import os
 from collections import Counter
+from functools import partial
 from pathlib import Path
 
 import pyarrow as pa
@@ -15,6 +16,7 @@ from trainers.export import MESSAGES
 
 # The tests use no other model than the tiny one. Set before the libraries are imported, which read it once.
 os.environ["HF_HUB_OFFLINE"] = os.environ["HF_DATASETS_OFFLINE"] = os.environ["HF_HUB_DISABLE_TELEMETRY"] = "1"
+os.environ["OMP_NUM_THREADS"] = "1"  # with models this small, threads only wait for one another
 
 SCHEMA = pa.schema(
     [
@@ -29,6 +31,19 @@ SCHEMA = pa.schema(
         ("task", pa.string()),
         ("annotation", pa.int64()),
         ("annotator", pa.string()),
+        ("split_group", pa.string()),
+    ]
+)
+
+SFT_SCHEMA = pa.schema(
+    [
+        ("prompt", MESSAGES),
+        ("completion", MESSAGES),
+        ("instance", pa.string()),
+        ("dataset", pa.string()),
+        ("row", pa.int64()),
+        ("template", pa.string()),
+        ("prompt_id", pa.string()),
         ("split_group", pa.string()),
     ]
 )
@@ -58,6 +73,21 @@ def judgement(prompt, chosen, rejected, *, annotator="ann-1", weight=1.0, **chan
     }
 
 
+def instance(prompt, completion, *, row=0, template="plain", **changes):
+    """A row of an SFT export as curation writes it."""
+    return {
+        "prompt": [{"role": "user", "content": prompt}],
+        "completion": [{"role": "assistant", "content": completion}],
+        "instance": sha256(f"towns/{row}/{template}"),
+        "dataset": "towns",
+        "row": row,
+        "template": template,
+        "prompt_id": sha256(prompt),
+        "split_group": f"towns/{row}",
+        **changes,
+    }
+
+
 def write_manifest(folder, **changes):
     """List the files that are there now; returns the manifest's bytes."""
     files = [
@@ -81,21 +111,44 @@ def sha256_of(file):
     return hashlib.sha256(file.read_bytes()).hexdigest()
 
 
-def write_export(folder, train, test, **changes):
+def write_export(folder, train, test, *, schema=SCHEMA, **changes):
     """An export folder of these rows; `changes` replace keys of its manifest."""
+    kind = changes.get("kind", "preference")
     (folder / "jsonl").mkdir(parents=True)
-    (folder / "preference").mkdir()
+    (folder / kind).mkdir()
     splits = {}
     for split, rows in (("train", train), ("test", test)):
         groups = {name: len({row[name] for row in rows}) for name in ("prompt_id", "split_group")}
         splits[split] = {"rows": len(rows), "prompts": groups["prompt_id"], "split_groups": groups["split_group"]}
         if rows:  # a split with no rows has no file
-            table = pa.Table.from_pylist(rows, schema=SCHEMA)
-            pq.write_table(table, folder / "preference" / f"{split}-00000-of-00001.parquet", compression="zstd")
+            table = pa.Table.from_pylist(rows, schema=schema)
+            pq.write_table(table, folder / kind / f"{split}-00000-of-00001.parquet", compression="zstd")
             (folder / "jsonl" / f"{split}.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
     pq.write_table(pa.table({"annotation": [1]}), folder / "selection.parquet")
     (folder / "README.md").write_text("---\nconfigs: []\n---\nA toy.\n")
     write_manifest(folder, **{"splits": splits} | changes)
+    return folder
+
+
+def write_sft_export(folder, train, test, **changes):
+    """An SFT export of these rows."""
+    about = {
+        "kind": "sft", "unit": "instance", "parameters": {"test_share": 0.2, "salt": "s"}, "rule": "Every row once.",
+        "datasets": [
+            {"name": "towns", "version": 2, "licence": "CC-BY-4.0", "language": "en", "source": "a | b", "rows": 60,
+             "sha256": "0" * 64},
+        ],
+        "templates": [
+            {"dataset": "towns", "name": name, "version": 1, "sha256": "0" * 64, "task_type": "question answering"}
+            for name in ("plain", "polite")
+        ],
+        "row_schema": {field.name: str(field.type) for field in SFT_SCHEMA},
+    }  # fmt: skip
+    write_export(folder, train, test, schema=SFT_SCHEMA, **about | changes)
+    manifest = json.loads((folder / "manifest.json").read_text())
+    for key in {"as_of", "project", "question", "guideline_versions", "agreement"} - changes.keys():
+        del manifest[key]
+    (folder / "manifest.json").write_text(json.dumps(manifest, indent=2, sort_keys=True) + "\n")
     return folder
 
 
@@ -113,6 +166,24 @@ def toy_rows(numbers):
     return [row | {"weight": 1 / counts[row["prompt_id"]], "annotation": at} for at, row in enumerate(rows)]
 
 
+def toy_instances(numbers):
+    """What colour a thing has, asked by two templates. The thing decides; the town's number does not matter."""
+    things = {"river": "blue", "hill": "green", "road": "grey", "lamp": "yellow", "boat": "white and red"}
+    rows = []
+    for number in numbers:
+        thing, colour = list(things.items())[number % 5]
+        rows.append(instance(f"Town {number}: {thing}", colour, row=number))
+        rows.append(instance(f"{number}, please: {thing}", f"It is {colour}.", row=number, template="polite"))
+    return rows
+
+
+@pytest.fixture(scope="session")
+def towns(tmp_path_factory):
+    """An SFT export of 60 rows in two templates, 12 of the rows held out. Not to be changed: copy it."""
+    folder = tmp_path_factory.mktemp("towns") / "export"
+    return write_sft_export(folder, toy_instances(range(48)), toy_instances(range(48, 60)))
+
+
 @pytest.fixture(scope="session")
 def toy(tmp_path_factory):
     """60 prompts, 12 of them held out; 6 rows each. Not to be changed: copy it."""
@@ -127,15 +198,31 @@ def tiny(tmp_path_factory, toy):
     return out
 
 
+@pytest.fixture(scope="session")
+def small(tmp_path_factory, towns):
+    """A tiny random model whose tokenizer knows the SFT export. Not to be changed: copy it."""
+    out = tmp_path_factory.mktemp("small") / "model"
+    assert main(["tiny", "--out", str(out), "--text", str(towns)]) == 0
+    return out
+
+
 @pytest.fixture
 def train(tmp_path, tiny, capsys):
     """Run `python -m trainers reward` in this process: (exit status, stdout, stderr, output folder)."""
+    return partial(run_trainer, "reward", tmp_path, capsys, tiny)
 
-    def run(export, *options, model=tiny, output="trained"):
-        capsys.readouterr()
-        out: Path = tmp_path / output
-        status = main(["reward", str(export), "--model", str(model), "--output", str(out), *map(str, options)])
-        said = capsys.readouterr()
-        return status, said.out, said.err, out
 
-    return run
+@pytest.fixture
+def tune(tmp_path, small, capsys):
+    """The same for `python -m trainers sft`."""
+    return partial(run_trainer, "sft", tmp_path, capsys, small)
+
+
+def run_trainer(command, folder, capsys, standard, export, *options, model=None, output="trained"):
+    """Run a trainer in this process."""
+    capsys.readouterr()
+    out: Path = folder / output
+    arguments = [export, "--model", model or standard, "--output", out, *options]
+    status = main([command, *map(str, arguments)])
+    said = capsys.readouterr()
+    return status, said.out, said.err, out

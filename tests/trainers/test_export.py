@@ -24,13 +24,13 @@ def change_manifest(folder, **changes):
 
 def refusal(folder):
     with pytest.raises(Refused) as refused:
-        export = open_export(folder, kind="preference", unit="judgement")
+        export = open_export(folder, "preference")
         export.preference_rows("train")
     return str(refused.value)
 
 
 def test_an_export_opens_with_the_rows_of_each_split(folder):
-    export = open_export(folder, kind="preference", unit="judgement")
+    export = open_export(folder, "preference")
     assert export.preference_rows("train").num_rows == 48 * 6
     test = export.preference_rows("test").to_pylist()
     assert len(test) == 12 * 6
@@ -105,7 +105,7 @@ def test_a_folder_without_a_manifest_is_refused(tmp_path):
 
 def test_a_file_that_the_manifest_does_not_list_is_not_read(folder):
     shutil.copy(folder / PARQUET, folder / "preference/train-00001-of-00002.parquet")
-    assert open_export(folder, kind="preference", unit="judgement").preference_rows("train").num_rows == 48 * 6
+    assert open_export(folder, "preference").preference_rows("train").num_rows == 48 * 6
 
 
 def test_fewer_rows_than_stated_are_refused(folder):
@@ -124,7 +124,7 @@ def test_a_parquet_file_that_is_none_or_lacks_a_column_is_refused(folder):
     assert "weight" in refusal(folder)
     (folder / PARQUET).write_bytes(b"not parquet")
     write_manifest(folder, splits=splits)
-    assert "not rows of a preference export" in refusal(folder)
+    assert "not rows of kind preference" in refusal(folder)
 
 
 @pytest.mark.parametrize(

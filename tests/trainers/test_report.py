@@ -9,7 +9,7 @@ from http.server import BaseHTTPRequestHandler, HTTPServer
 import pytest
 
 from trainers import report
-from trainers.export import Refused
+from trainers.export import Refused, open_export
 from trainers.report import TrainingRun, finite_numbers
 
 QUICK = ("--epochs", "0.4", "--learning-rate", "1e-3")
@@ -100,6 +100,27 @@ def test_a_whole_training_is_reported(server, toy, train, monkeypatch):
     everything = [json.dumps(body) for _, body, _ in server.requests]
     everything += [file.read_text(errors="replace") for file in out.iterdir()]
     assert not any(TOKEN in text or str(out.parent) in text for text in everything) and TOKEN not in said
+
+
+def test_fine_tuning_is_reported_too_and_sends_texts_only_with_the_answers_that_were_asked_for(server, towns, tune):
+    texts = [row["prompt"][0]["content"] for row in open_export(towns, "sft").sft_rows("test").to_pylist()]
+    for options, quoted in (((), 0), (("--generate", 9), 3)):
+        server.requests.clear()
+        out_name = f"tuned{quoted}"
+        reporting = ("--report", server.url, "--token", TOKEN)
+        status, said, warned, out = tune(towns, *QUICK, *options, *reporting, output=out_name)
+        assert status == 0 and warned == "" and "Reported: http://host/run-1" in said
+        (creation,), (ending,) = server.bodies("/training-runs/"), server.bodies("/finish/")
+        assert (creation["trainer"], creation["name"]) == ("sft", out_name)
+        assert creation["manifest_sha256"] == hashlib.sha256((towns / "manifest.json").read_bytes()).hexdigest()
+        sent = [point for body in server.bodies("/metrics/") for point in body["points"]]
+        assert sent == [json.loads(line) for line in (out / "curve.jsonl").read_text().splitlines()]
+        held_out = json.loads((out / "metrics.json").read_text())["held_out"]
+        assert ending["status"] == "succeeded" and ending["results"]["held_out"] == held_out
+        assert ending["results"]["rows"]["train"]["used"] == 96
+        assert ending["model_card"] == (out / "README.md").read_text()
+        everything = json.dumps([body for _, body, _ in server.requests])
+        assert sum(json.dumps(text)[1:-1] in everything for text in texts) == quoted
 
 
 def test_a_server_that_fails_costs_two_lines_and_no_training(server, toy, train):

@@ -36,7 +36,7 @@ def scores_as_the_card_says(out, chats):
 
 def accuracy_by_card(out, export):
     """Held-out accuracy from the files alone."""
-    rows = open_export(export, kind="preference", unit="judgement").preference_rows("test").to_pylist()
+    rows = open_export(export, "preference").preference_rows("test").to_pylist()
     scores = scores_as_the_card_says(
         out, [row["prompt"] + row[side] for row in rows for side in ("chosen", "rejected")]
     )
@@ -144,12 +144,12 @@ def test_rows_over_the_length_are_left_out_and_counted(tmp_path, train):
     export = write_export(tmp_path / "export", [*toy_rows(range(8)), long[0]], [*toy_rows([50]), long[1]])
     status, said, _, out = train(export, *QUICK, "--max-length", 200)
     assert status == 0
-    assert "train: 48 rows used, 1 left out for over 200 tokens." in said
+    assert "train: 48 rows used; left out: 1 over 200 tokens." in said
     assert metrics_of(out)["rows"]["test"] == {"in_export": 7, "over_max_length": 1, "used": 6}
     assert metrics_of(out)["held_out"]["accuracy"]["rows"] == 6
     assert "| test | 7 | 1 | 6 |" in (out / "README.md").read_text()
     status, _, said, _ = train(export, "--max-length", 3, output="none")
-    assert status == 2 and "all 49 train rows are over --max-length 3 tokens. Raise it." in said
+    assert status == 2 and "no train row can be used; left out: 49 over 3 tokens. Raise --max-length 3" in said
     status, said, _, out = train(export, *QUICK, "--max-length", 9_999, output="lowered")
     assert "--max-length was lowered from 9999 to 1024" in said
     assert metrics_of(out)["configuration"]["max_length"] == 1024
@@ -261,14 +261,14 @@ def test_help_comes_without_loading_the_libraries():
     code = """
 import sys
 from trainers.__main__ import main
-for command in (["reward", "--help"], ["tiny", "--help"]):
+for command in (["reward", "--help"], ["sft", "--help"], ["tiny", "--help"]):
     try:
         main(command)
     except SystemExit as left:
         assert left.code == 0
 heavy = {"torch", "transformers", "trl", "datasets", "peft", "django"} & set(sys.modules)
 assert not heavy, heavy
-assert main([]) == 2 and main(["sft"]) == 2 and main(["--help"]) == 0
+assert main([]) == 2 and main(["dpo"]) == 2 and main(["--help"]) == 0
 """
     done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr

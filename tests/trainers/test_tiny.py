@@ -36,6 +36,12 @@ def test_a_file_or_nothing_will_do_for_text(tmp_path):
     assert sizes[0] == 256 + 3 < sizes[1]
 
 
+def test_an_sft_export_will_do_for_text_too(small):
+    tokenizer = AutoTokenizer.from_pretrained(small)
+    for word in ("Town", " boat", " yellow"):  # of prompts and of completions, each of them often
+        assert len(tokenizer(word)["input_ids"]) == 1
+
+
 def test_a_folder_in_use_and_a_text_that_is_not_there_are_refused(tmp_path, tiny):
     with pytest.raises(Refused, match="expected an empty folder"):
         from trainers.tiny import main as tiny_main
