@@ -1,0 +1,143 @@
+"""The child process as its parent sees it: frames to it and from it, each with a deadline, and its end.
+
+A plain subprocess, since a Celery worker's processes may not have children of multiprocessing. Whatever the template
+does, an answer or a TemplateError comes in time, and no process is left behind.
+"""
+
+import os
+import select
+import signal
+import subprocess
+import sys
+import time
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import orjson
+
+from curation.rendering.errors import TemplateError
+from curation.rendering.source import Limits
+from curation.rendering.wire import EXIT_NO_MEMORY, EXIT_TOO_SLOW, frame, take
+
+PROJECT = Path(__file__).resolve().parents[2]
+START = "import sys; sys.path.insert(0, sys.argv[1]); from curation.rendering.child import main; main()"
+# What -I does, but for the hash seed, which it would ignore: a set must be written in the same order each time.
+COMMAND = (sys.executable, "-P", "-s", "-c", START, str(PROJECT))
+ENVIRONMENT = {"PYTHONHASHSEED": "0", "PYTHONUTF8": "1"}
+BYTES_A_CHARACTER = 6  # of JSON, at most: \u0000
+TOO_SLOW = {-signal.SIGPROF, -signal.SIGXCPU, EXIT_TOO_SLOW}
+
+
+class Lost(Exception):
+    """The child has ended, or was ended, without an answer. The code says why."""
+
+    def __init__(self, code: str):
+        super().__init__(code)
+        self.code = code
+
+
+class ChildProcess:
+    """The process and its two pipes. Every wait has an end."""
+
+    def __init__(self, limits: Limits):
+        self.limits = limits
+        self.most = 2 * BYTES_A_CHARACTER * limits.output_characters + 2**16
+        self.buffer = bytearray()
+        self.process = subprocess.Popen(
+            COMMAND,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
+            env=ENVIRONMENT,
+            cwd="/",
+            bufsize=0,
+            start_new_session=True,
+        )
+        assert self.process.stdin and self.process.stdout
+        self.to, self.back = self.process.stdin.fileno(), self.process.stdout.fileno()
+        os.set_blocking(self.to, False)
+        self.writable, self.readable = select.poll(), select.poll()
+        self.writable.register(self.to, select.POLLOUT)
+        self.readable.register(self.back, select.POLLIN)
+        try:
+            if self.receive(limits.start_seconds) != "ready":
+                raise Lost("crashed")
+            self.send(orjson.dumps(asdict(limits)))
+        except Lost as lost:
+            self.end()
+            raise RuntimeError(f"the process that renders templates did not start: {lost.code}") from lost
+        except BaseException:
+            self.end()
+            raise
+
+    def send(self, payload: bytes) -> None:
+        """The child reads whole frames before it does anything, so this waits for no work of a template."""
+        rest = memoryview(frame(payload))
+        until = time.monotonic() + self.limits.start_seconds
+        try:
+            while rest:
+                if not self.writable.poll(max(0, until - time.monotonic()) * 1000):
+                    raise Lost("crashed")
+                rest = rest[os.write(self.to, rest) :]
+        except BrokenPipeError:
+            raise Lost(self.why_it_ended()) from None
+
+    def receive(self, seconds: float) -> Any:
+        """The next frame, if it comes in time."""
+        until = time.monotonic() + seconds
+        try:
+            while (payload := take(self.buffer, self.most)) is None:
+                if not self.readable.poll(max(0, until - time.monotonic()) * 1000):
+                    raise Lost("too_slow")
+                if not (piece := os.read(self.back, 2**18)):
+                    raise Lost(self.why_it_ended())
+                self.buffer += piece
+            return orjson.loads(payload)
+        except ValueError:  # no frame or no JSON: whatever this is, it is not our child any more
+            raise Lost("crashed") from None
+
+    def answer(self, seconds: float, *, row: int | None = None) -> Any:
+        """What the child made of a template or a row. TemplateError: it is why it made nothing."""
+        try:
+            answer = self.receive(seconds + 2 * self.limits.grace_seconds)
+        except Lost as lost:
+            raise self.error(lost.code, seconds, row) from None
+        if isinstance(answer, dict) and "problem" in answer:
+            raise self.told(answer["problem"], row)
+        return answer
+
+    def told(self, problem: Any, row: int | None) -> TemplateError:
+        """The child's own account, which is believed only as far as it makes sense."""
+        try:
+            line = problem["line"]
+            return TemplateError(
+                problem["code"],
+                problem["values"],
+                line=int(line) if line is not None else None,
+                row=row,
+                field="jinja" if problem["field"] == "jinja" else "answer_choices",
+            )
+        except (KeyError, TypeError, ValueError):
+            return TemplateError("crashed", row=row)
+
+    def error(self, code: str, seconds: float, row: int | None) -> TemplateError:
+        megabytes = self.limits.memory_bytes // 2**20
+        return TemplateError(code, {"seconds": seconds, "megabytes": megabytes}, row=row)
+
+    def why_it_ended(self) -> str:
+        try:
+            status = self.process.wait(timeout=1)
+        except subprocess.TimeoutExpired:
+            return "crashed"  # it closed its pipes
+        if status in TOO_SLOW:
+            return "too_slow"
+        return "too_much_memory" if status == EXIT_NO_MEMORY else "crashed"
+
+    def end(self) -> None:
+        """It has nothing to save."""
+        self.process.kill()
+        self.process.wait()
+        for pipe in (self.process.stdin, self.process.stdout):
+            if pipe:
+                pipe.close()
