@@ -3,11 +3,9 @@
 from uuid import UUID
 
 from django.contrib import messages
-from django.db.models import Count, Q
 from django.http import HttpResponse
 from django.shortcuts import redirect, render
 from django.urls import reverse
-from django.utils import timezone
 from django.utils.translation import gettext as _
 from django.views.decorators.http import require_GET, require_POST
 from django_htmx.http import HttpResponseClientRedirect
@@ -17,17 +15,26 @@ from annotate.errors import Refused
 from annotate.forms import RankingForm, SkipForm
 from annotate.models import Enrolment, Project, Slot
 from annotate.rendering import markdown_html
-from annotate.services import agreement, ledger
+from annotate.services import agreement, ledger, overview
 from jobs.requests import PageRequest
 
 Status = Slot.Status
-MOST_ANNOTATORS = 100
 
 
 @require_GET
 def projects(request: PageRequest) -> HttpResponse:
-    """The projects in which the user has a role."""
-    return render(request, "annotate/projects.html", {"projects": projects_of(request.user)})
+    """The projects in which the user has a role: those to work in, and those to look after."""
+    found = list(projects_of(request.user))
+    overseen = list(projects_of(request.user, OVERSEERS))
+    places, waiting = overview.places(overseen), overview.waiting(overseen)
+    own = overview.own_progress(request.user, found)
+    enrolments = Enrolment.objects.filter(annotator__user=request.user, project__in=found).select_related("project")
+    context = {
+        "projects": found,
+        "overseen": [(one, places.get(one.pk), waiting.get(one.pk, 0)) for one in overseen],
+        "enrolments": [(one, own.get(one.project_id)) for one in enrolments.order_by("project__name")],
+    }
+    return render(request, "annotate/projects.html", context)
 
 
 @require_GET
@@ -45,37 +52,15 @@ def project(request: PageRequest, slug: str) -> HttpResponse:
         "oversees": bool(roles & set(OVERSEERS)),
     }
     if context["oversees"]:
-        context |= _overview(project)
+        context |= overview.overview(project, has_guideline=guideline is not None)
+        if request.user.is_staff:
+            context["enrolments_admin"] = reverse("admin:annotate_enrolment_changelist")
     return render(request, "annotate/project.html", context)
 
 
 def _own_progress(user, project: Project) -> dict[str, int]:
     """How many tasks of the project this person has done: today (in the server's time zone) and in all."""
-    midnight = timezone.localtime().replace(hour=0, minute=0, second=0, microsecond=0)
-    own = Slot.objects.filter(project=project, holder__user=user, submitted_at__isnull=False)
-    return own.aggregate(today=Count("pk", filter=Q(submitted_at__gte=midnight)), total=Count("pk"))
-
-
-def _overview(project: Project) -> dict:
-    """For those who oversee: places filled, who works, and the latest agreement."""
-    places = dict(
-        project.slots.filter(status__in=Slot.LIVE).order_by().values_list("status").annotate(number=Count("pk"))
-    )
-    done, total = places.get(Status.SUBMITTED, 0), sum(places.values())
-    people = (
-        project.slots.filter(submitted_at__isnull=False)
-        .order_by()
-        .values("holder__pseudonym", "holder__kind")
-        .annotate(number=Count("pk"), counting=Count("pk", filter=Q(status=Status.SUBMITTED)))
-        .order_by("-number", "holder__pseudonym")
-    )
-    return {
-        "done": done,
-        "total": total,
-        "percent": 100 * done // total if total else 0,
-        "people": people[:MOST_ANNOTATORS],
-        "figures": agreement.latest(project),
-    }
+    return overview.own_progress(user, [project]).get(project.pk, {"today": 0, "total": 0})
 
 
 @require_POST

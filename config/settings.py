@@ -8,6 +8,7 @@ from pathlib import Path
 from urllib.parse import parse_qs, urlsplit
 
 import environ
+from celery.schedules import crontab
 from csp.constants import NONE, SELF
 from django.core.exceptions import ImproperlyConfigured
 from django.utils.translation import gettext_lazy as _
@@ -91,6 +92,7 @@ TEMPLATES = [
                 "django.template.context_processors.request",
                 "django.contrib.auth.context_processors.auth",
                 "django.contrib.messages.context_processors.messages",
+                "config.display.around",
             ],
         },
     }
@@ -135,6 +137,7 @@ JOB_STALE_SECONDS = env.int("JOB_STALE_SECONDS", default=30)
 CELERY_BEAT_SCHEDULE = {
     "sweep-jobs": {"task": "jobs.sweep", "schedule": max(1.0, JOB_STALE_SECONDS / 3)},
     "expire-leases": {"task": "annotate.expire_leases", "schedule": 30.0},
+    "collect-garbage": {"task": "curation.collect_garbage", "schedule": crontab(hour=3, minute=30)},
     "refresh-agreement": {"task": "annotate.refresh_agreement", "schedule": 60.0},
 }
 
@@ -216,10 +219,13 @@ STORAGES = {
 }
 # Judgement files are read as a stream; this bounds what Django keeps of any other request body in memory.
 DATA_UPLOAD_MAX_MEMORY_SIZE = 10 * 1024 * 1024
+DATASET_UPLOAD_MAX_BYTES = env.int("DATASET_UPLOAD_MAX_BYTES", default=4 * 1024**3)
 JUDGEMENTS_UPLOAD_MAX_BYTES = env.int("JUDGEMENTS_UPLOAD_MAX_BYTES", default=64 * 1024 * 1024)
 
 LANGUAGE_CODE = "en"
-LANGUAGES = [("en", _("English"))]
+LANGUAGES = [("en", _("English")), ("zh-hans", _("Simplified Chinese"))]
+LANGUAGE_COOKIE_AGE = 365 * 24 * 60 * 60
+LOCALE_PATHS = [BASE_DIR / "locale"]
 TIME_ZONE = env("TIME_ZONE", default="UTC")
 USE_TZ = True
 

@@ -8,8 +8,10 @@ from django.contrib.auth.decorators import login_not_required
 from django.http import Http404, HttpRequest
 from django.urls import include, path
 from django.views.generic import RedirectView
+from django.views.i18n import set_language
 from drf_spectacular.views import SpectacularAPIView, SpectacularSwaggerSplitView
 
+from config.display import set_theme
 from config.health import healthz
 
 admin.autodiscover()
@@ -26,6 +28,8 @@ docs = SpectacularSwaggerSplitView.as_view(url_name="api_schema", http_method_na
 urlpatterns = [
     path("", RedirectView.as_view(pattern_name="projects"), name="home"),
     path("healthz/", login_not_required(healthz), name="healthz"),
+    path("i18n/", login_not_required(set_language), name="set_language"),
+    path("theme/", set_theme, name="set_theme"),
     path("accounts/", include("allauth.account.urls")),
     path("admin/r/<path:rest>", no_such_page),  # Django's "view on site": it answers 500 for a row whose key is a UUID
     path("admin/", admin.site.urls),

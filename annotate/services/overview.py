@@ -1,0 +1,146 @@
+"""How projects go, for those who oversee them: what needs a decision, then figures, then who works."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from django.db.models import Count, Max, Q
+from django.utils import timezone
+from django.utils.translation import gettext as _
+from django.utils.translation import ngettext
+
+from annotate.models import Agreement, Annotator, Enrolment, Project, Slot
+from annotate.services import agreement
+
+MOST_ANNOTATORS = 100
+HEADLINES = ("pairwise_agreement_any_tie_dropped", "krippendorff_alpha_ordinal")
+"""The two measures that stand on top; the table has all of them."""
+
+
+@dataclass(frozen=True)
+class Decision:
+    level: str  # of the chip: warning, info, good
+    mark: str
+    text: str
+    enrolments: str = ""  # their state, where the decision is about enrolments
+
+
+@dataclass(frozen=True)
+class Places:
+    filled: int
+    total: int
+
+    @property
+    def percent(self) -> int:
+        return 100 * self.filled // self.total if self.total else 0
+
+
+def since_midnight() -> Q:
+    """Answers of today, in the server's time zone."""
+    return Q(submitted_at__gte=timezone.localtime().replace(hour=0, minute=0, second=0, microsecond=0))
+
+
+def own_progress(user, projects: Iterable[Project]) -> dict[int, dict[str, int]]:
+    """How many tasks the user has done in each project: `today` and in all (`total`). Those without are left out."""
+    own = Slot.objects.filter(project__in=projects, holder__user=user, submitted_at__isnull=False).order_by()
+    counts = own.values("project").annotate(today=Count("pk", filter=since_midnight()), total=Count("pk"))
+    return {row["project"]: {"today": row["today"], "total": row["total"]} for row in counts}
+
+
+def places(projects: Iterable[Project]) -> dict[int, Places]:
+    """Places of each project's tasks, and how many of them are filled."""
+    live = Slot.objects.filter(project__in=projects, status__in=Slot.LIVE).order_by()
+    counts = live.values("project").annotate(
+        filled=Count("pk", filter=Q(status=Slot.Status.SUBMITTED)), total=Count("pk")
+    )
+    return {row["project"]: Places(row["filled"], row["total"]) for row in counts}
+
+
+def waiting(projects: Iterable[Project]) -> dict[int, int]:
+    """How many people wait to be let in, by project. Projects where nobody waits are left out."""
+    applied = Enrolment.objects.filter(project__in=projects, status=Enrolment.Status.APPLIED).order_by()
+    return dict(applied.values_list("project").annotate(Count("pk")))
+
+
+def overview(project: Project, *, has_guideline: bool) -> dict:
+    """All that the project's page shows to those who oversee it."""
+    filled = places([project]).get(project.pk, Places(0, 0))
+    measured = list(agreement.latest(project))
+    figures = [one for one in measured if one.population == Agreement.Population.PEOPLE]
+    simulated = [one for one in measured if one.population == Agreement.Population.SIMULATED]
+    people_agree = any(one.value is not None for one in figures)
+    today = project.slots.filter(since_midnight()).aggregate(answers=Count("pk"), people=Count("holder", distinct=True))
+    return {
+        "places": filled,
+        "today": today,
+        "figures": figures,
+        "simulated_figures": simulated,
+        "people_agree": people_agree,
+        "headlines": [
+            figure
+            for name in HEADLINES
+            for figure in (figures if people_agree or not simulated else simulated)
+            if figure.metric == name
+        ],
+        "people": _people(project),
+        "decisions": _decisions(project, filled, has_guideline),
+    }
+
+
+def _people(project: Project) -> list[dict]:
+    """Who has answered, with the kind in words and the state of the enrolment, if there is one."""
+    answered = (
+        project.slots.filter(submitted_at__isnull=False)
+        .order_by()
+        .values("holder__pseudonym", "holder__kind")
+        .annotate(number=Count("pk"), counting=Count("pk", filter=Q(status=Slot.Status.SUBMITTED)))
+        .annotate(latest=Max("submitted_at"))
+        .order_by("-number", "holder__pseudonym")
+    )
+    enrolled = dict(project.enrolments.values_list("annotator__pseudonym", "status"))
+    people = []
+    for row in answered[:MOST_ANNOTATORS]:
+        state = enrolled.get(row["holder__pseudonym"])
+        words = {
+            "kind_label": Annotator.Kind(row["holder__kind"]).label,
+            "state_label": Enrolment.Status(state).label if state else "",
+            "works": state in (None, Enrolment.Status.APPROVED),
+        }
+        people.append({**row, **words})
+    return people
+
+
+def _decisions(project: Project, places: Places, has_guideline: bool) -> list[Decision]:
+    """What waits for somebody who may decide, the most pressing first. None while all goes by itself."""
+    states = dict(project.enrolments.order_by().values_list("status").annotate(Count("pk")))
+    found = []
+    if waiting := states.get(Enrolment.Status.APPLIED, 0):
+        text = ngettext("%(n)d person waits to be let in.", "%(n)d people wait to be let in.", waiting)
+        found.append(Decision("warning", _("applied"), text % {"n": waiting}, Enrolment.Status.APPLIED))
+    if paused := states.get(Enrolment.Status.PAUSED, 0):
+        text = ngettext("%(n)d annotator is paused.", "%(n)d annotators are paused.", paused)
+        found.append(Decision("warning", _("paused"), text % {"n": paused}, Enrolment.Status.PAUSED))
+    if skipped := _skipped_by_two(project):
+        text = ngettext(
+            "%(n)d task was skipped by two people or more.", "%(n)d tasks were skipped by two people or more.", skipped
+        )
+        found.append(Decision("warning", _("skipped"), text % {"n": skipped}))
+    if project.status != Project.Status.OPEN:
+        text = _("Nobody is given tasks while the project is not open.")
+        found.append(Decision("info", str(project.get_status_display()), text))
+    if not has_guideline:
+        text = _("There is no guideline: people judge without one. An admin publishes one, under Guidelines.")
+        found.append(Decision("warning", _("guideline"), text))
+    if not places.total:
+        found.append(Decision("info", _("tasks"), _("There are no tasks yet. Import a file of judgements or prompts.")))
+    elif places.filled == places.total:
+        text = _("Every place is filled. Export the judgements, add tasks, or close the project.")
+        found.append(Decision("good", _("done"), text))
+    elif not states.get(Enrolment.Status.APPROVED):
+        text = _("Places are open and nobody is enrolled to fill them. An admin enrols people, under Enrolments.")
+        found.append(Decision("warning", _("annotators"), text))
+    return found
+
+
+def _skipped_by_two(project: Project) -> int:
+    skipped = project.slots.filter(status=Slot.Status.SKIPPED).order_by().values("task")
+    return skipped.annotate(people=Count("holder", distinct=True)).filter(people__gte=2).count()
