@@ -27,14 +27,17 @@ find_python = \
 	  echo "$$python cannot make environments. On Debian: apt install python$$version-venv" >&2; exit 1; \
 	fi
 
-.PHONY: help demo test test-train bench lint format lock accept-skeleton environment clean
+.PHONY: help demo test trainers test-train bench lint format lock accept-skeleton accept-sft pictures messages environment clean
 help:
 	@echo "make demo             run Plumbline here: PostgreSQL, Valkey, web, worker and beat (PORT=8000)"
 	@echo "make test             all tests but the trainers' (ARGS='-k ranking' for some of them)"
-	@echo "make test-train       the trainers' tests, in an environment with torch"
+	@echo "make trainers         install the trainers, with torch, into .venv-train"
+	@echo "make test-train       the trainers' tests"
 	@echo "make bench            drills with many rows"
 	@echo "make lint             ruff, djlint, mypy; make format mends what can be mended"
-	@echo "make accept-skeleton  the acceptance checks, each with its figure and its bound"
+	@echo "make accept-skeleton  the acceptance checks, each with its figure and its bound; also accept-sft"
+	@echo "make pictures         take the screenshots of docs/screenshots again"
+	@echo "make messages         collect the texts to translate, and compile the translations"
 	@echo "make lock             pin the requirements of pyproject.toml again"
 	@echo "make clean            remove the environments and caches; the data in var/ stay"
 
@@ -45,6 +48,8 @@ demo: .venv/.ready
 test: .venv/.ready
 	@$(PY) -m tests.chromium
 	$(PY) -m config.embedded test $(PY) -m pytest -n logical --maxprocesses 8 $(ARGS)
+
+trainers: .venv-train/.ready
 
 test-train: .venv-train/.ready
 	$(TRAIN) -m pytest tests/trainers -c tests/trainers/pytest.ini $(ARGS)
@@ -64,6 +69,24 @@ format: .venv/.ready
 
 accept-skeleton: .venv/.ready .venv-train/.ready
 	@exec $(PY) -m tests.accept.skeleton $(ARGS)
+
+accept-sft: .venv/.ready .venv-train/.ready
+	@exec $(PY) -m tests.accept.sft $(ARGS)
+
+pictures: .venv/.ready
+	@exec $(PY) -m tests.accept.pictures
+
+# The .mo stands beside the .po, so that a machine without gettext runs in Chinese too. No server is needed for this.
+CATALOGUE := locale/zh_Hans/LC_MESSAGES/django
+messages: .venv/.ready
+	@command -v xgettext >/dev/null || { echo "make messages needs gettext. On Debian: apt install gettext" >&2; exit 1; }
+	DJANGO_SETTINGS_MODULE=config.settings SECRET_KEY=messages $(PY) -m django makemessages --locale zh_Hans \
+	  --no-location --no-wrap --no-obsolete --ignore ".venv*" --ignore var --ignore tests --ignore benchmarks \
+	  --ignore trainers
+	$(PY) -c 'import polib, sys; polib.pofile(sys.argv[1] + ".po").save_as_mofile(sys.argv[1] + ".mo")' $(CATALOGUE)
+	@$(PY) -c 'import polib, sys; po = polib.pofile(sys.argv[1]); \
+	  left = po.untranslated_entries() + po.fuzzy_entries(); \
+	  print(f"{len(po)} texts, {len(left)} to translate", *(entry.msgid for entry in left), sep="\n  ")' $(CATALOGUE).po
 
 # --- The environments -------------------------------------------------------------------------------------------------
 

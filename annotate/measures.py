@@ -14,15 +14,16 @@ from dataclasses import asdict, dataclass, replace
 from typing import Any, Literal, NamedTuple
 
 import numpy as np
+from django.utils.translation import gettext_noop
 from numpy.typing import ArrayLike, NDArray
 
 CODE_VERSION = "measures-1"  # change it whenever a figure could change: stored snapshots name it
 
-NO_UNIT = "no unit has two or more usable values"
-ALL_EQUAL = "every value is the same, so agreement cannot be told from chance (0/0)"
-UNEQUAL = "units have different numbers of values; Fleiss' kappa needs the same number on each"
-ONE_GROUP = "one prompt cannot be resampled"
-OFTEN_UNDEFINED = "undefined in more than a fifth of the resamples: the variety rests on too few prompts"
+NO_UNIT = gettext_noop("no unit has two or more usable values")
+ALL_EQUAL = gettext_noop("every value is the same, so agreement cannot be told from chance (0/0)")
+UNEQUAL = gettext_noop("units have different numbers of values; Fleiss' kappa needs the same number on each")
+ONE_GROUP = gettext_noop("one prompt cannot be resampled")
+OFTEN_UNDEFINED = gettext_noop("undefined in more than a fifth of the resamples: the variety rests on too few prompts")
 
 # Where one prompt holds all the variety, 25% (of two prompts) to 37% (of many) of the resamples lack it and are
 # 0/0; where two prompts do, at most 14%. This refuses an interval in the first case and not in the second.

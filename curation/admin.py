@@ -1,30 +1,126 @@
-"""The admin of exports and training runs. An export is started here and then never changed."""
-
-import re
-from itertools import groupby
+"""The admin of what comes in and what goes out. A file is imported and an export started here; neither changes after."""
 
 from django.contrib import admin
+from django.core.exceptions import ValidationError
 from django.template.loader import render_to_string
 from django.urls import reverse
 from django.utils.html import format_html
 from django.utils.safestring import mark_safe
 from django.utils.translation import gettext_lazy as _
 
-from annotate.rendering import markdown_html
-from curation.models import Export, TrainingRun
-from curation.plots import curve
+from curation.forms import AboutForm, DatasetForm, add_refusal
+from curation.models import Dataset, Export, InstanceSet, Template, TrainingRun
+from curation.reports import card_html, curves_of
+from curation.services.datasets import Known, request_import
 from curation.services.exports import request_export
 
-# What a card says to machines; it would read as a heading.
-FRONT_MATTER = re.compile(r"\A---\n.*?\n---\n", re.DOTALL)
+
+class ImmutableAdmin(admin.ModelAdmin):
+    """What is looked at here and never changed."""
+
+    show_full_result_count = False
+
+    def has_add_permission(self, request):
+        return False
+
+    def has_change_permission(self, request, obj=None):
+        return False
+
+    def has_delete_permission(self, request, obj=None):
+        return False
+
+
+class DatasetImportForm(DatasetForm):
+    """Imports the file as soon as all else is right, so that what the import refuses stands in the form."""
+
+    request = None
+
+    def _post_clean(self):
+        super()._post_clean()
+        if self.errors or self.request is None:
+            return
+        given = {name: self.cleaned_data[name] for name in self.fields if name != "upload"}
+        file = self.cleaned_data["upload"]
+        try:
+            self.made = request_import(stream=file.file, file_name=file.name, actor=self.request.user, **given)
+        except Known as known:
+            self.add_error("upload", str(known))
+        except ValidationError as error:
+            add_refusal(self, error)
+
+
+@admin.register(Dataset)
+class DatasetAdmin(admin.ModelAdmin):
+    list_display = ["__str__", "licence", "language", "rows", "refused", "state", "page", "actor", "created_at"]
+    list_filter = ["language", "licence"]
+    search_fields = ["name", "source"]
+    list_select_related = ["job", "actor"]
+    show_full_result_count = False
+
+    @admin.display(description=_("state"))
+    def state(self, dataset):
+        return dataset.job.get_state_display()
+
+    @admin.display(description=_("page"))
+    def page(self, dataset):
+        return format_html('<a href="{}">{}</a>', reverse("dataset", args=[dataset.pk]), _("open"))
+
+    def get_fields(self, request, obj=None):
+        return AboutForm.Meta.fields if obj else ["upload", *DatasetForm.Meta.fields]
+
+    def get_form(self, request, obj=None, change=False, **kwargs):
+        if obj:
+            return super().get_form(request, obj, change=change, **kwargs)
+        return type("ImportForm", (DatasetImportForm,), {"request": request if request.method == "POST" else None})
+
+    def save_form(self, request, form, change):
+        return super().save_form(request, form, change) if change else form.made
+
+    def save_model(self, request, obj, form, change):
+        if change:
+            obj.save(update_fields=AboutForm.Meta.fields)  # its import may be ending just now
+        else:
+            self.message_user(request, _("The import has been started; the dataset's page shows how far it is."))
+
+    def save_related(self, request, form, formsets, change):
+        """Nothing stands beside the row; a form that imported was not saved and could not say so."""
+
+    def has_delete_permission(self, request, obj=None):
+        return False
+
+
+@admin.register(Template)
+class TemplateAdmin(ImmutableAdmin):
+    list_display = ["name", "version", "dataset", "task_type", "language", "page", "actor", "created_at"]
+    list_filter = ["task_type", "language", "dataset"]
+    search_fields = ["name", "dataset"]
+    list_select_related = ["actor"]
+
+    @admin.display(description=_("page"))
+    def page(self, template):
+        return format_html('<a href="{}">{}</a>', reverse("template", args=[template.pk]), _("open"))
+
+
+@admin.register(InstanceSet)
+class InstanceSetAdmin(ImmutableAdmin):
+    list_display = ["dataset", "template", "seed", "instances", "state", "page", "actor", "created_at"]
+    list_select_related = ["dataset", "template", "job", "actor"]
+
+    @admin.display(description=_("state"))
+    def state(self, instance_set):
+        return instance_set.job.get_state_display()
+
+    @admin.display(description=_("page"))
+    def page(self, instance_set):
+        return format_html('<a href="{}">{}</a>', reverse("instances", args=[instance_set.pk]), _("open"))
 
 
 @admin.register(Export)
 class ExportAdmin(admin.ModelAdmin):
-    list_display = ["project", "kind", "state", "page", "actor", "created_at"]
-    list_filter = ["project"]
+    list_display = ["id", "kind", "project", "state", "page", "actor", "created_at"]
+    list_filter = ["kind", "project"]
     list_select_related = ["project", "job", "actor"]
-    fields = ["project", "test_share", "salt"]
+    fields = ["project", "test_share", "salt"]  # of preferences; one of instructions is started on its page
     show_full_result_count = False
 
     @admin.display(description=_("state"))
@@ -48,35 +144,26 @@ class ExportAdmin(admin.ModelAdmin):
 
 
 @admin.register(TrainingRun)
-class TrainingRunAdmin(admin.ModelAdmin):
+class TrainingRunAdmin(ImmutableAdmin):
     list_display = ["name", "trainer", "status", "export", "actor", "created_at", "finished_at"]
     list_filter = ["status", "trainer"]
     list_select_related = ["export__project", "actor"]
     readonly_fields = ["curves", "card"]
+
+    def get_queryset(self, request):
+        # an export of instructions is called by its datasets
+        return super().get_queryset(request).prefetch_related("export__instance_sets__dataset")
+
     exclude = ["model_card"]
-    show_full_result_count = False
 
     class Media:
         css = {"all": ["css/plots.css"]}
 
     @admin.display(description=_("curves"))
     def curves(self, run):
-        points = run.metrics.order_by("name", "step").values_list("name", "step", "value")
-        drawn = [
-            render_to_string("curation/_curve.html", {"curve": curve(name, [(step, value) for _, step, value in rows])})
-            for name, rows in groupby(points, key=lambda point: point[0])
-        ]
+        drawn = [render_to_string("curation/_curve.html", {"curve": curve}) for curve in curves_of(run)]
         return mark_safe("".join(drawn)) if drawn else "–"  # noqa: S308 - rendered by an autoescaping template
 
     @admin.display(description=_("model card"))
     def card(self, run):
-        return markdown_html(FRONT_MATTER.sub("", run.model_card)) if run.model_card else "–"
-
-    def has_add_permission(self, request):
-        return False
-
-    def has_change_permission(self, request, obj=None):
-        return False
-
-    def has_delete_permission(self, request, obj=None):
-        return False
+        return card_html(run) or "–"

@@ -1,10 +1,11 @@
-"""The files of a preference export: writers whose bytes depend on the rows alone, and the texts beside them.
+"""The files of an export: writers whose bytes depend on the rows alone, and the manifest over them.
 
 The layout and the traps it avoids are in docs/formats.md. Parquet is the file that loads; JSONL is its readable twin.
 """
 
 import hashlib
 from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -13,61 +14,38 @@ import orjson
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-ROW_GROUP = 10_000
+from curation.tables import RowWriter
 
 TURNS = pa.list_(pa.struct([("role", pa.string()), ("content", pa.string())]))
-SCHEMA = pa.schema(
-    [
-        ("prompt", TURNS),
-        ("chosen", TURNS),
-        ("rejected", TURNS),
-        ("weight", pa.float64()),
-        ("rank_gap", pa.int32()),
-        ("prompt_id", pa.string()),
-        ("pair_id", pa.string()),
-        ("question", pa.string()),
-        ("task", pa.string()),
-        ("annotation", pa.int64()),
-        ("annotator", pa.string()),
-        ("split_group", pa.string()),
-    ]
-)
 
 
 @dataclass
 class SplitWriter:
-    """Writes one split's rows to Parquet and JSONL. Row groups have a fixed size, so batches leave no trace."""
+    """Writes one split's rows to Parquet and JSONL."""
 
     folder: Path
+    kind: str
     split: str
+    schema: pa.Schema
     rows: int = 0
     prompts: int = 0
     split_groups: set[str] = field(default_factory=set)
 
     def __post_init__(self) -> None:
-        self.parquet_path = self.folder / "preference" / f"{self.split}-00000-of-00001.parquet"
+        self.parquet_path = self.folder / self.kind / f"{self.split}-00000-of-00001.parquet"
         self.jsonl_path = self.folder / "jsonl" / f"{self.split}.jsonl"
         for path in (self.parquet_path, self.jsonl_path):
             path.parent.mkdir(parents=True, exist_ok=True)
-        self._parquet = pq.ParquetWriter(self.parquet_path, SCHEMA, compression="zstd")
+        self._parquet = RowWriter(self.parquet_path, self.schema)
         self._jsonl = self.jsonl_path.open("wb")
-        self._waiting: list[dict[str, Any]] = []
 
     def write(self, row: dict[str, Any]) -> None:
         self._jsonl.write(orjson.dumps(row, option=orjson.OPT_APPEND_NEWLINE))
-        self._waiting.append(row)
+        self._parquet.write(row)
         self.rows += 1
-        if len(self._waiting) == ROW_GROUP:
-            self._flush()
-
-    def _flush(self) -> None:
-        self._parquet.write_table(pa.Table.from_pylist(self._waiting, schema=SCHEMA), row_group_size=ROW_GROUP)
-        self._waiting = []
 
     def close(self) -> None:
         """Finish both files. A split without rows leaves none: `datasets` refuses an empty one."""
-        if self._waiting:
-            self._flush()
         self._parquet.close()
         self._jsonl.close()
         if not self.rows:
@@ -76,6 +54,17 @@ class SplitWriter:
 
     def summary(self) -> dict[str, int]:
         return {"rows": self.rows, "prompts": self.prompts, "split_groups": len(self.split_groups)}
+
+
+@contextmanager
+def split_writers(folder: Path, kind: str, schema: pa.Schema) -> Iterator[list[SplitWriter]]:
+    """Train, then test: the index is whether a row is held out. They are closed at the end, however it comes."""
+    writers = [SplitWriter(folder, kind, split, schema) for split in ("train", "test")]
+    try:
+        yield writers
+    finally:
+        for writer in writers:
+            writer.close()
 
 
 def write_selection(path: Path, batches: Iterable[list[int]]) -> None:
@@ -124,64 +113,12 @@ def rows_sha256(writers: list[SplitWriter]) -> str:
     return digest.hexdigest()
 
 
-def card(manifest: dict[str, Any], name: str) -> str:
-    """README.md: the front matter that `datasets` reads, and what a person should know."""
-    splits = {split: figures for split, figures in manifest["splits"].items() if figures["rows"]}
-    front = {
-        "pretty_name": name,
-        "task_categories": ["reinforcement-learning"],
-        "tags": ["preference", "plumbline"],
-        "configs": [
-            {
-                "config_name": "preference",
-                "default": True,
-                "data_files": [
-                    {"split": split, "path": f"preference/{split}-00000-of-00001.parquet"} for split in splits
-                ],
-            }
-        ],
-    }
-    agreement = "\n".join(
-        f"| {figure['name']} | {_figure(figure)} | {figure['n_units']} | {figure['n_groups']} |"
-        for figure in manifest["agreement"]
-    )
-    counts = "\n".join(f"| {key.replace('_', ' ')} | {value} |" for key, value in sorted(manifest["counts"].items()))
-    tables = "\n".join(f"| {s} | {f['rows']} | {f['prompts']} | {f['split_groups']} |" for s, f in splits.items())
-    # JSON is YAML too, so the front matter needs no second writer.
-    return f"""---
-{orjson.dumps(front, option=orjson.OPT_INDENT_2).decode()}
----
-
-# {name}
-
-Preference pairs from people's rankings. {manifest["rule"]}
-
-| split | rows | prompts | split groups |
-|---|---|---|---|
-{tables}
-
-| counted | |
-|---|---|
-{counts}
-
-## Agreement
-
-| measure | value (95% interval by prompt) | pairs of outputs | prompts |
-|---|---|---|---|
-{agreement}
-
-## Columns
-
-`prompt`, `chosen` and `rejected` are lists of messages; `prompt` is not repeated in the other two. `weight` is
-1 / (comparable pairs of the prompt), shared by the people who compared the pair. `rank_gap` is how many tiers lie
-between the two; it is no measure of strength. `pair_id` is the same for A over B and B over A. `annotator` is a
-pseudonym. `manifest.json` has the checksums; `selection.parquet` names the judgements that are in.
-"""
-
-
-def _figure(figure: dict[str, Any]) -> str:
-    if figure["value"] is None:
-        return f"undefined: {figure['undefined_because']}"
-    if figure["low"] is None:
-        return f"{figure['value']:.3f} (no interval: {figure['no_interval_because']})"
-    return f"{figure['value']:.3f} ({figure['low']:.3f} – {figure['high']:.3f})"
+def written(folder: Path, card: str, writers: list[SplitWriter], *more: Path) -> list[dict[str, Any]]:
+    """Write the card, and list all files for the manifest."""
+    readme = folder / "README.md"
+    readme.write_text(card, encoding="utf-8")
+    entries = [file_entry(folder, path) for path in (readme, *more)]
+    for writer in writers:
+        if writer.rows:
+            entries += [file_entry(folder, path, writer.rows) for path in (writer.parquet_path, writer.jsonl_path)]
+    return sorted(entries, key=lambda entry: entry["path"])

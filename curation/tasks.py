@@ -2,9 +2,24 @@
 
 from celery import shared_task
 
-from curation.models import Export
-from curation.services import exports
+from curation.models import Dataset, Export, InstanceSet
+from curation.services import blobs, datasets, exports, templates
 from jobs.services import attempt
+
+
+@shared_task(name=datasets.JOB)
+def import_dataset(job_id: str) -> None:
+    with attempt(job_id) as job:
+        if job:
+            datasets.import_dataset(dataset=Dataset.objects.select_related("file").get(job=job), job=job)
+
+
+@shared_task(name=templates.JOB)
+def build_instances(job_id: str) -> None:
+    with attempt(job_id) as job:
+        if job:
+            found = InstanceSet.objects.select_related("dataset__table", "template").get(job=job)
+            templates.build_instances(instance_set=found, job=job)
 
 
 @shared_task(name=exports.JOB)
@@ -13,3 +28,8 @@ def build_export(job_id: str) -> None:
         if job:
             export = Export.objects.select_related("project", "selection").get(job=job)
             exports.build_export(export=export, job=job)
+
+
+@shared_task(name="curation.collect_garbage", expires=3600)
+def collect_garbage() -> None:
+    blobs.collect_garbage()

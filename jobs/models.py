@@ -36,6 +36,9 @@ class Job(models.Model):
         _("key"), max_length=200, blank=True, help_text=_("At most one unfinished job of a kind per key.")
     )
     parameters = models.JSONField(_("parameters"), default=dict)
+    language = models.CharField(
+        max_length=10, blank=True, help_text=_("Of whoever started it: its messages are in it.")
+    )
     state = models.CharField(_("state"), max_length=10, choices=State, default=State.QUEUED)
     attempt = models.PositiveSmallIntegerField(_("attempt"), default=0)
     done = models.PositiveBigIntegerField(_("done"), default=0)

@@ -13,6 +13,8 @@ from django.db import IntegrityError, OperationalError, close_old_connections, c
 from django.db.models import F, Q
 from django.db.models.functions import Now
 from django.utils import timezone
+from django.utils.translation import get_language, override
+from django.utils.translation import gettext as _
 from kombu.exceptions import OperationalError as BrokerError
 
 from jobs.models import Job, JobError, JobLost
@@ -28,7 +30,9 @@ def enqueue(*, kind: str, parameters: dict, actor, key: str = "", send: bool = T
     """
     try:
         with transaction.atomic():
-            job = Job.objects.create(kind=kind, key=key, parameters=parameters, actor=actor)
+            job = Job.objects.create(
+                kind=kind, key=key, parameters=parameters, actor=actor, language=get_language() or ""
+            )
     except IntegrityError:
         unfinished = Job.objects.filter(kind=kind, key=key, state__in=[Job.State.QUEUED, Job.State.RUNNING]).first()
         # It may have ended between the two statements: then there is room for a new one.
@@ -66,7 +70,8 @@ def attempt(job_id: UUID | str) -> Iterator[Job | None]:
     beating = _Heartbeat(job)
     beating.start()
     try:
-        yield job
+        with override(job.language or None):
+            yield job
     except JobLost as error:
         log.warning("%s", error)
     except OperationalError:
@@ -76,7 +81,7 @@ def attempt(job_id: UUID | str) -> Iterator[Job | None]:
         _finish(job, Job.State.FAILED, str(error))
     except Exception:
         log.exception("%s failed", job)
-        _finish(job, Job.State.FAILED, "Something in Plumbline itself went wrong. The worker's log has the details.")
+        _finish(job, Job.State.FAILED, _("Something in Plumbline itself went wrong. The worker's log has the details."))
     else:
         _finish(job, Job.State.SUCCEEDED)
     finally:

@@ -2,7 +2,7 @@
 
 import re
 from copy import deepcopy
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
 from urllib.parse import quote
@@ -25,6 +25,7 @@ from curation.models import Export
 from curation.services.exports import request_export
 from curation.services.training import start_run
 from curation.tasks import build_export
+from tests import library
 from tests.world import World
 
 pytestmark = pytest.mark.django_db
@@ -51,7 +52,9 @@ class Site:
     """A world in which every route has something to show."""
 
     world: World
-    arguments: dict[str, Any] = field(default_factory=dict)
+    arguments: dict[str, Any]
+    particular: dict[str, dict[str, Any]]  # arguments of single routes, by name
+    sft: Export
 
     def client(self, role: str) -> Client:
         client = Client(raise_request_exception=False)
@@ -61,13 +64,15 @@ class Site:
 
     def address(self, pattern: str) -> str:
         """The address of a route, with arguments that lead to rows of this world."""
+        found = pattern
         model = re.match(r"admin/(\w+)/(\w+)/", pattern)
         if model and "<" in pattern:
             row = apps.get_model(*model.groups()).objects.order_by("pk").first()
             pattern = re.sub("<[^>]*>", quote(str(row.pk), safe=""), pattern)
         pattern = pattern.replace(r"(?P<app_label>auth|account|jobs|annotate|curation)", "annotate")
         pattern = re.sub(r"\(\?P<(\w+)>[^)]*\)", r"<\1>", pattern)
-        return "/" + re.sub(r"<(?:\w+:)?(\w+)>", lambda name: str(self.arguments[name[1]]), pattern).translate(
+        arguments = self.arguments | self.particular.get(routes().get(found, ""), {})
+        return "/" + re.sub(r"<(?:\w+:)?(\w+)>", lambda name: str(arguments[name[1]]), pattern).translate(
             str.maketrans("", "", "^$")
         )
 
@@ -91,11 +96,18 @@ def site(world) -> Site:
     issue_token(user=world.users["mina"], name="walk", scopes=["projects:read"])
     group = Group.objects.create(name="walk")
     EmailAddress.objects.create(user=world.users["ana"], email="ana@example.org")
+    data = library.dataset(library.rows(6), actor=world.users["mina"], id_column="id")
+    failed = library.dataset(b"{broken", actor=world.users["mina"], name="failed")
+    template = library.template(data, actor=world.users["mina"])
+    instances = library.instances(data, template, actor=world.users["mina"])
+    sft = library.sft_export(instances, actor=world.users["mina"])
+    start_run(export=sft, actor=world.users["mina"], trainer="sft", name="sft run", configuration={})
     arguments = {
         "slug": world.project.slug, "code": slot.code, "job_id": export.job_id, "export_id": export.pk, "path": "manifest.json",
+        "dataset_id": data.pk, "template_id": template.pk, "set_id": instances.pk,
         "run_id": run.pk, "key": "some-key", "uidb36": "1", "url": "no-such-page", "content_type_id": 1, "object_id": group.pk, "rest": "1/1/",
     }  # fmt: skip
-    return Site(world, arguments)
+    return Site(world, arguments, {"dataset_remove": {"dataset_id": failed.pk}}, sft)
 
 
 # What each role gets: stranger, otto (in no project), ana (annotator), rita (reviewer), mina (manager), ada (admin).
@@ -105,6 +117,7 @@ TO_LOGIN = "302 302 302 302 302 302"  # or, for those signed in, away from a pag
 NO_SUCH = "404 404 404 404 404 404"
 NOT_SO = "405 405 405 405 405 405"  # open to all, but not by this method
 NOT_SO_PAGE, NOT_SO_API = "302 405 405 405 405 405", "401 405 405 405 405 405"
+MAKERS, MAKERS_POST, MAKERS_API = "302 404 404 403 200 200", "302 404 404 403 422 422", "401 404 404 403 400 400"
 OVERSEERS, OVERSEERS_API = "302 404 404 200 200 200", "401 404 404 200 200 200"
 ADMIN, ADMIN_REFUSED = "302 302 302 302 302 200", "302 302 302 302 302 403"
 ADMIN_NO_SUCH, ADMIN_NOT_SO = "302 302 302 302 302 404", "302 302 302 302 302 405"
@@ -113,6 +126,8 @@ ADMIN_NO_SUCH, ADMIN_NOT_SO = "302 302 302 302 302 404", "302 302 302 302 302 40
 EXPECTED = {
     "home": (TO_LOGIN, TO_LOGIN),
     "healthz": (EVERYBODY, NOT_SO),
+    "set_language": (TO_LOGIN, TO_LOGIN),  # back to where one came from
+    "set_theme": (NOT_SO, TO_LOGIN),
     "job_progress": ("302 404 404 404 200 200", NOT_SO_PAGE),
     "projects": (SIGNED_IN, NOT_SO_PAGE),
     "project": ("302 404 200 200 200 200", NOT_SO_PAGE),
@@ -121,13 +136,34 @@ EXPECTED = {
     "work": ("302 404 200 404 404 404", NOT_SO_PAGE),
     "submit": (NOT_SO_PAGE, "302 404 422 404 404 404"),
     "skip": (NOT_SO_PAGE, "302 404 302 404 404 404"),
-    "exports": (SIGNED_IN, "302 422 422 422 422 422"),
+    "datasets": (OVERSEERS, NOT_SO_PAGE),
+    "dataset_import": (MAKERS, MAKERS_POST),
+    "dataset": (OVERSEERS, NOT_SO_PAGE),
+    "dataset_about": (MAKERS, MAKERS_POST),
+    "dataset_remove": (NOT_SO_PAGE, "302 404 404 403 302 302"),
+    "template_new": (MAKERS, MAKERS),  # a POST that does not say `save` is a preview
+    "template": (OVERSEERS, NOT_SO_PAGE),
+    "instances_new": (NOT_SO_PAGE, "302 404 404 403 302 302"),
+    "instances": (OVERSEERS, NOT_SO_PAGE),
+    "instances_to_tasks": (NOT_SO_PAGE, MAKERS_POST),
+    "exports": (SIGNED_IN, NOT_SO_PAGE),
+    "preference_export_new": (MAKERS, MAKERS_POST),
+    "sft_export_new": (MAKERS, MAKERS_POST),
     "export": (OVERSEERS, NOT_SO_PAGE),
     "export_archive": (OVERSEERS, NOT_SO_PAGE),
     "export_file": (OVERSEERS, NOT_SO_PAGE),
+    "training_run": (OVERSEERS, NOT_SO_PAGE),
     "api_projects": ("401 200 200 200 200 200", NOT_SO_API),
     "api_project_agreement": ("401 404 403 200 200 200", NOT_SO_API),
     "api_project_judgements": (NOT_SO_API, "401 404 403 403 400 400"),
+    "api_datasets": ("401 200 200 200 200 200", MAKERS_API),
+    "api_dataset": (OVERSEERS_API, NOT_SO_API),
+    "api_dataset_rows": (OVERSEERS_API, NOT_SO_API),
+    "api_templates": ("401 200 200 200 200 200", MAKERS_API),
+    "api_instance_sets": ("401 200 200 200 200 200", MAKERS_API),
+    "api_instance_set": (OVERSEERS_API, NOT_SO_API),
+    "api_instances": (OVERSEERS_API, NOT_SO_API),
+    "api_instance_tasks": (NOT_SO_API, MAKERS_API),
     "api_exports": ("401 200 200 200 200 200", "401 400 400 400 400 400"),
     "api_export": (OVERSEERS_API, NOT_SO_API),
     "api_export_archive": (OVERSEERS_API, NOT_SO_API),
@@ -171,7 +207,7 @@ ADMIN_MAY = {
     "annotate_project": "add change", "annotate_guideline": "add", "annotate_enrolment": "add", "annotate_apitoken": "add",
     "curation_export": "add", "jobs_job": "", "annotate_question": "", "annotate_annotator": "", "annotate_task": "",
     "annotate_completionsource": "", "annotate_slot": "", "annotate_annotation": "", "annotate_agreement": "",
-    "curation_trainingrun": "",
+    "curation_trainingrun": "", "curation_dataset": "add change", "curation_template": "", "curation_instanceset": "",
 }  # fmt: skip
 
 
@@ -256,7 +292,11 @@ def test_every_route_gives_every_role_what_the_table_says(site, settings, area):
                 if response.status_code != int(statuses.split()[at]):
                     wrong.append(f"{what}: {response.status_code}, not {statuses.split()[at]}")
                 wrong += [f"{what} {complaint}" for complaint in complaints(response, role)]
-                if role == "stranger" and response.status_code == 302 and not pattern.startswith("accounts/"):
+                if (
+                    role == "stranger"
+                    and response.status_code == 302
+                    and not pattern.startswith(("accounts/", "i18n/"))
+                ):
                     assert response.url.startswith(("/accounts/login/", "/admin/login/", "/projects/")), what
     assert not wrong, "\n".join(wrong)
 
@@ -319,6 +359,17 @@ ENDPOINTS = [
     ("get", "api_projects", "projects:read", 200),
     ("get", "api_project_agreement", "projects:read", 200),
     ("post", "api_project_judgements", "judgements:write", 400),
+    ("get", "api_datasets", "datasets:read", 200),
+    ("post", "api_datasets", "datasets:write", 400),
+    ("get", "api_dataset", "datasets:read", 200),
+    ("get", "api_dataset_rows", "datasets:read", 200),
+    ("get", "api_templates", "datasets:read", 200),
+    ("post", "api_templates", "datasets:write", 400),
+    ("get", "api_instance_sets", "datasets:read", 200),
+    ("post", "api_instance_sets", "datasets:write", 400),
+    ("get", "api_instance_set", "datasets:read", 200),
+    ("get", "api_instances", "datasets:read", 200),
+    ("post", "api_instance_tasks", "datasets:write", 400),
     ("get", "api_exports", "exports:read", 200),
     ("post", "api_exports", "exports:write", 400),
     ("get", "api_export", "exports:read", 200),
@@ -361,7 +412,7 @@ def test_a_scope_gives_no_more_than_the_roles_of_its_owner(site):
     header = site.world.token("rita", "exports:write")
     response = Client().post("/api/exports/", {"project": "kitchen"}, "application/json", headers=header)
     assert response.status_code == 403
-    assert Export.objects.count() == 1
+    assert Export.objects.count() == 2
 
 
 def test_a_token_opens_no_pages(world):

@@ -196,7 +196,11 @@ def test_files_are_given_whatever_the_client_accepts(world, export):
 @pytest.mark.parametrize(
     ("body", "field"),
     [
-        ({}, "project"),
+        ({}, "non_field_errors"),
+        ({"project": "kitchen", "instance_sets": [str(uuid4())]}, "non_field_errors"),
+        ({"instance_sets": []}, "instance_sets"),
+        ({"instance_sets": ["x"]}, "instance_sets"),
+        ({"instance_sets": "x"}, "instance_sets"),
         ({"project": "kitchen", "test_share": "0.91"}, "test_share"),
         ({"project": "kitchen", "test_share": -0.1}, "test_share"),
         ({"project": "kitchen", "test_share": "NaN"}, "test_share"),
@@ -271,8 +275,8 @@ def test_a_training_run_is_reported_from_start_to_end(world, export, trainer):
         },
     )
     assert response.status_code == 201
-    assert response.json()["url"] == f"http://testserver/exports/{export.pk}/"
     run = TrainingRun.objects.get(pk=response.json()["id"])
+    assert response.json()["url"] == f"http://testserver/training-runs/{run.pk}/"
     assert (run.export, run.actor, run.status, run.configuration) == (
         export,
         world.users["mina"],
@@ -298,6 +302,8 @@ def test_a_training_run_is_reported_from_start_to_end(world, export, trainer):
         assert (refused.status_code, list(refused.json())) == (400, ["detail"])
     assert TrainingMetric.objects.count() == 3
     assert "first" in world.client("rita").get(f"/exports/{export.pk}/").text
+    page = world.client("rita").get(f"/training-runs/{run.pk}/").text
+    assert "train/loss" in page and "<h1>Card</h1>" in page
     assert "train/loss" in world.client("ada").get(f"/admin/curation/trainingrun/{run.pk}/change/").text
 
 
@@ -439,5 +445,5 @@ def test_the_schema_generates_without_a_warning_and_names_every_endpoint(tmp_pat
         "spectacular", "--fail-on-warn", "--validate", "--format", "openapi-json", "--file", str(tmp_path / "s")
     )
     schema = json.loads((tmp_path / "s").read_text())
-    assert len(schema["paths"]) == 10
+    assert len(schema["paths"]) == 18
     assert schema["components"]["securitySchemes"]["token"] == {"type": "http", "scheme": "bearer"}

@@ -15,7 +15,7 @@ from annotate.services.projects import enrol
 from annotate.services.tasks import NewCompletion, NewTask, add_tasks, sha256
 from curation.models import Export
 from curation.pairs import is_held_out
-from curation.services import blobs, exports
+from curation.services import blobs, exports, preference_export
 from curation.tasks import build_export
 from jobs.models import Job
 
@@ -93,7 +93,7 @@ def test_the_manifest_tells_the_truth_about_every_file(world):
 def test_batches_leave_no_trace_in_the_bytes(world, monkeypatch):
     judged(world, 8)
     first = export(world)
-    monkeypatch.setattr(exports, "BATCH", 3)
+    monkeypatch.setattr(preference_export, "BATCH", 3)
     assert export(world).manifest_sha256 == first.manifest_sha256
 
 
@@ -109,7 +109,7 @@ def test_a_build_that_was_killed_goes_on_from_its_selection(world):
     judged(world)
     killed = exports.request_export(project=world.project, actor=None, send=False)
     with blobs.workspace("test") as folder:
-        exports._select(killed, folder)
+        preference_export._select(killed, folder)
     world.tasks()
     world.answer(world.claim("ana"), 3, 2, 1)  # arrives after the selection, before the second attempt
     build_export(str(killed.job_id))

@@ -33,6 +33,7 @@ class AgreementSerializer(serializers.ModelSerializer):
         # Left out: id and project, which the address of the request says already.
         fields = [
             "question",
+            "population",
             "metric",
             "value",
             "low",

@@ -18,8 +18,13 @@ LABELS = {
 class Agreement(models.Model):
     """One measure at one time, by one version of the code. Never updated: the rows are its history."""
 
+    class Population(models.TextChoices):
+        PEOPLE = "people", _("people")
+        SIMULATED = "simulated", _("simulated annotators")
+
     project = models.ForeignKey("annotate.Project", models.PROTECT, related_name="agreements")
     question = models.ForeignKey("annotate.Question", models.PROTECT, related_name="+")
+    population = models.CharField(_("among"), max_length=10, choices=Population, default=Population.PEOPLE)
     metric = models.CharField(_("measure"), max_length=60)
     value = models.FloatField(_("value"), null=True)
     low = models.FloatField(_("lower end of the 95% interval"), null=True)
@@ -43,7 +48,9 @@ class Agreement(models.Model):
                 | (models.Q(value__isnull=True) & ~models.Q(undefined_because="")),
                 name="agreement_defined_or_says_why",
             ),
-            models.UniqueConstraint(fields=["project", "question", "metric", "as_of"], name="agreement_once_per_time"),
+            models.UniqueConstraint(
+                fields=["project", "question", "population", "metric", "as_of"], name="agreement_once_per_time"
+            ),
         ]
 
     def __str__(self) -> str:

@@ -90,6 +90,8 @@ class ApiToken(models.Model):
     class Scope(models.TextChoices):
         PROJECTS_READ = "projects:read", _("read projects and agreement")
         JUDGEMENTS_WRITE = "judgements:write", _("import judgements")
+        DATASETS_READ = "datasets:read", _("read datasets, templates and instances")
+        DATASETS_WRITE = "datasets:write", _("import datasets, make templates, instances and tasks of them")
         EXPORTS_READ = "exports:read", _("read and download exports")
         EXPORTS_WRITE = "exports:write", _("start exports")
         TRAINING_WRITE = "training:write", _("report training runs")

@@ -1,7 +1,8 @@
 """Measuring agreement, and keeping what was measured.
 
-What counts: the valid rankings of people (kind person or imported) that fill a place of their task. A unit is one
-pair of outputs of one task; its values are "first better", "tie", "second better". Intervals resample prompts.
+What counts: the valid rankings of people (kind person or imported) that fill a place of their task. Simulated
+annotators, where a project has any, are measured apart, never together with people. A unit is one pair of outputs of
+one task; its values are "first better", "tie", "second better". Intervals resample prompts.
 """
 
 from collections.abc import Iterator
@@ -21,9 +22,13 @@ from jobs.models import Job
 from jobs.services import enqueue
 
 JOB = "annotate.measure_agreement"
+Population = Agreement.Population
+KINDS = {Population.PEOPLE: Annotator.HUMAN, Population.SIMULATED: (Annotator.Kind.SIMULATED,)}
 
 
-def rankings(project: Project, question: Question) -> Iterator[tuple[str, int, int, dict[int, int]]]:
+def rankings(
+    project: Project, question: Question, population: str = Population.PEOPLE
+) -> Iterator[tuple[str, int, int, dict[int, int]]]:
     """(prompt_sha256, task id, annotator id, {completion id: tier}) of each ranking that counts, streamed."""
     slot = "answer__annotation__slot"
     items = (
@@ -31,7 +36,7 @@ def rankings(project: Project, question: Question) -> Iterator[tuple[str, int, i
             answer__question=question,
             answer__annotation__slot__project=project,
             answer__annotation__slot__status=Slot.Status.SUBMITTED,
-            answer__annotation__slot__holder__kind__in=Annotator.HUMAN,
+            answer__annotation__slot__holder__kind__in=KINDS[Population(population)],
             answer__annotation__slot__current_annotation=F("answer__annotation"),
         )
         .order_by("answer_id")
@@ -61,19 +66,29 @@ def all_measures(counts: NDArray[np.int64], groups: NDArray[np.int64]) -> list[m
     ]
 
 
-def measure(project: Project, question: Question) -> tuple[list[measures.Measure], tuple[int, int]]:
+def measure(
+    project: Project, question: Question, population: str = Population.PEOPLE
+) -> tuple[list[measures.Measure], tuple[int, int]]:
     """All measures of the project's rankings as they are now, and (unanimous, all) pairs with two or more values."""
-    units = measures.pair_units(rankings(project, question))
+    units = measures.pair_units(rankings(project, question, population))
     return all_measures(units.counts, units.groups), measures.unanimous(units.counts)
 
 
 @transaction.atomic
-def keep(*, project: Project, question: Question, figures: list[measures.Measure], as_of: datetime) -> None:
+def keep(
+    *,
+    project: Project,
+    question: Question,
+    figures: list[measures.Measure],
+    as_of: datetime,
+    population: str = Population.PEOPLE,
+) -> None:
     """Write a snapshot: one row a measure, all of the same time."""
     Agreement.objects.bulk_create(
         Agreement(
             project=project,
             question=question,
+            population=population,
             metric=figure.name,
             value=figure.value,
             low=figure.low,
@@ -101,16 +116,23 @@ class Measured:
 
 
 def measure_and_keep(*, project: Project) -> tuple[datetime, list[Measured]]:
-    """Measure each question of the project and keep the snapshot. Returns the time it is of and what was measured."""
+    """Measure each question of the project and keep the snapshot.
+
+    Returns the time it is of and what was measured of people.
+    """
     as_of = timezone.now()  # before reading: an answer that arrives meanwhile is newer than the snapshot
     measured = [Measured(question, *measure(project, question)) for question in project.questions.order_by("pk")]
     for one in measured:
         keep(project=project, question=one.question, figures=one.figures, as_of=as_of)
+    if project.slots.filter(holder__kind=Annotator.Kind.SIMULATED, status=Slot.Status.SUBMITTED).exists():
+        for one in measured:
+            figures, _unanimous = measure(project, one.question, Population.SIMULATED)
+            keep(project=project, question=one.question, figures=figures, as_of=as_of, population=Population.SIMULATED)
     return as_of, measured
 
 
 def latest(project: Project) -> QuerySet[Agreement]:
-    """The newest snapshot's rows, in the order in which they were measured."""
+    """The newest snapshot's rows, people's first, in the order in which they were measured."""
     newest = Agreement.objects.filter(project=project).order_by("-as_of").values("as_of")[:1]
     return Agreement.objects.filter(project=project, as_of=newest).select_related("question").order_by("pk")
 

@@ -33,7 +33,7 @@ class NewTask:
 
     @property
     def prompt_sha256(self) -> str:
-        return sha256(orjson.dumps(list(self.conversation), option=orjson.OPT_SORT_KEYS))
+        return prompt_sha256(self.conversation)
 
     @property
     def content_sha256(self) -> str:
@@ -48,6 +48,11 @@ class NewTask:
 
 def sha256(data: bytes) -> str:
     return hashlib.sha256(data).hexdigest()
+
+
+def prompt_sha256(conversation: Sequence[dict[str, str]]) -> str:
+    """What a prompt is known by, wherever it stands: in tasks, instances and exports."""
+    return sha256(orjson.dumps(list(conversation), option=orjson.OPT_SORT_KEYS))
 
 
 def normalised(text: str) -> bytes:

@@ -17,15 +17,24 @@ from rest_framework.views import APIView
 
 from annotate.access import project_for
 from annotate.errors import Refused
-from curation.access import EXPORTERS, export_for, exports_of, runs_of
+from curation.access import (
+    EXPORTERS,
+    check_makes_datasets,
+    export_for,
+    exports_of,
+    instance_set_for,
+    runs_of,
+)
+from curation.api.datasets import refusal
 from curation.models import Export, TrainingRun
 from curation.services import training
-from curation.services.exports import request_export
-from curation.views import archive_response, file_response
+from curation.services.exports import request_export, request_sft_export
+from curation.views.exports import archive_response, file_response
 
 
 class ExportSerializer(serializers.ModelSerializer):
-    project = serializers.CharField(source="project.slug")
+    project = serializers.CharField(source="project.slug", allow_null=True, default=None)
+    instance_sets = serializers.PrimaryKeyRelatedField(many=True, read_only=True)
     state = serializers.CharField(source="job.state")
     error = serializers.CharField(source="job.error")
 
@@ -36,6 +45,7 @@ class ExportSerializer(serializers.ModelSerializer):
             "id",
             "kind",
             "project",
+            "instance_sets",
             "test_share",
             "salt",
             "state",
@@ -47,15 +57,23 @@ class ExportSerializer(serializers.ModelSerializer):
 
 
 class NewExportSerializer(serializers.ModelSerializer):
-    project = serializers.SlugField()
+    """Of a project its preference pairs; of instance sets their instructions. One of the two is needed."""
+
+    project = serializers.SlugField(required=False)
+    instance_sets = serializers.ListField(child=serializers.UUIDField(), required=False, allow_empty=False)
 
     class Meta:
         model = Export
-        fields = ["project", "test_share", "salt"]
+        fields = ["project", "instance_sets", "test_share", "salt"]
+
+    def validate(self, given):
+        if ("project" in given) == ("instance_sets" in given):
+            raise serializers.ValidationError(_("Name a project, or instance sets: one of the two."))
+        return given
 
 
 class ExportList(generics.ListAPIView):
-    """Exports of the projects you oversee, newest first. Starting one is for managers and researchers."""
+    """Exports that you may see, newest first. Starting one is for managers and researchers."""
 
     scopes = {"GET": "exports:read", "POST": "exports:write"}
     serializer_class = ExportSerializer
@@ -69,11 +87,16 @@ class ExportList(generics.ListAPIView):
         asked = NewExportSerializer(data=request.data)
         asked.is_valid(raise_exception=True)
         given = asked.validated_data
-        project = project_for(request.user, given.pop("project"), EXPORTERS)
         try:
-            export = request_export(project=project, actor=request.user, **given)
+            if "project" in given:
+                project = project_for(request.user, given.pop("project"), EXPORTERS)
+                export = request_export(project=project, actor=request.user, **given)
+            else:
+                check_makes_datasets(request.user)
+                sets = [instance_set_for(request.user, pk) for pk in dict.fromkeys(given.pop("instance_sets"))]
+                export = request_sft_export(instance_sets=sets, actor=request.user, **given)
         except ValidationError as error:
-            raise serializers.ValidationError(error.message_dict) from None
+            raise refusal(error) from None
         return Response(ExportSerializer(export).data, status.HTTP_201_CREATED)
 
 
@@ -177,9 +200,12 @@ class RunList(APIView):
         export = exports_of(request.user).filter(manifest_sha256=given.pop("manifest_sha256")).first()
         if export is None:
             raise NotFound(_("No export that you may see has this manifest."))
-        project_for(request.user, export.project.slug, EXPORTERS)
+        if export.project:
+            project_for(request.user, export.project.slug, EXPORTERS)
+        else:
+            check_makes_datasets(request.user)
         run = training.start_run(export=export, actor=request.user, **given)
-        page = request.build_absolute_uri(reverse("export", args=[export.pk]))
+        page = request.build_absolute_uri(reverse("training_run", args=[run.pk]))
         return Response({"id": run.pk, "url": page}, status.HTTP_201_CREATED)
 
 

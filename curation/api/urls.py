@@ -1,13 +1,21 @@
 from django.urls import path
 
-from curation.api import views
+from curation.api import datasets, exports
 
 urlpatterns = [
-    path("exports/", views.ExportList.as_view(), name="api_exports"),
-    path("exports/<uuid:export_id>/", views.ExportDetail.as_view(), name="api_export"),
-    path("exports/<uuid:export_id>/archive/", views.ExportArchive.as_view(), name="api_export_archive"),
-    path("exports/<uuid:export_id>/files/<path:path>", views.ExportFile.as_view(), name="api_export_file"),
-    path("training-runs/", views.RunList.as_view(), name="api_runs"),
-    path("training-runs/<uuid:run_id>/metrics/", views.RunMetrics.as_view(), name="api_run_metrics"),
-    path("training-runs/<uuid:run_id>/finish/", views.RunFinish.as_view(), name="api_run_finish"),
+    path("datasets/", datasets.DatasetList.as_view(), name="api_datasets"),
+    path("datasets/<uuid:dataset_id>/", datasets.DatasetDetail.as_view(), name="api_dataset"),
+    path("datasets/<uuid:dataset_id>/rows/", datasets.DatasetRows.as_view(), name="api_dataset_rows"),
+    path("templates/", datasets.TemplateList.as_view(), name="api_templates"),
+    path("instance-sets/", datasets.InstanceSetList.as_view(), name="api_instance_sets"),
+    path("instance-sets/<uuid:set_id>/", datasets.InstanceSetDetail.as_view(), name="api_instance_set"),
+    path("instance-sets/<uuid:set_id>/instances/", datasets.InstanceSetInstances.as_view(), name="api_instances"),
+    path("instance-sets/<uuid:set_id>/tasks/", datasets.InstanceSetTasks.as_view(), name="api_instance_tasks"),
+    path("exports/", exports.ExportList.as_view(), name="api_exports"),
+    path("exports/<uuid:export_id>/", exports.ExportDetail.as_view(), name="api_export"),
+    path("exports/<uuid:export_id>/archive/", exports.ExportArchive.as_view(), name="api_export_archive"),
+    path("exports/<uuid:export_id>/files/<path:path>", exports.ExportFile.as_view(), name="api_export_file"),
+    path("training-runs/", exports.RunList.as_view(), name="api_runs"),
+    path("training-runs/<uuid:run_id>/metrics/", exports.RunMetrics.as_view(), name="api_run_metrics"),
+    path("training-runs/<uuid:run_id>/finish/", exports.RunFinish.as_view(), name="api_run_finish"),
 ]

@@ -1,32 +1,60 @@
 """The pages of exports. Who may see which follows from `curation.access`."""
 
+from collections.abc import Callable
+from typing import Any
 from uuid import UUID
 
+from django.core.exceptions import ValidationError
+from django.core.paginator import Paginator
 from django.http import FileResponse, Http404, HttpResponse, StreamingHttpResponse
 from django.shortcuts import redirect, render
 from django.utils.translation import gettext as _
 from django.views.decorators.http import require_GET, require_http_methods
 
-from curation.access import export_for, exports_of, runs_of
+from curation.access import check_makes_datasets, export_for, exports_of, makes_datasets, run_for, runs_of
 from curation.archive import zip_of
-from curation.forms import ExportForm
+from curation.forms import ExportForm, SftExportForm, add_refusal
 from curation.models import Export
+from curation.rendering import REASONS
+from curation.reports import card_html, curves_of, headlines_of
 from curation.services import blobs
-from curation.services.exports import request_export
+from curation.services.exports import request_export, request_sft_export
 from jobs.requests import PageRequest
 
-NEWEST = 50
+PAGE = 50
+
+
+@require_GET
+def exports(request: PageRequest) -> HttpResponse:
+    """The exports of projects one oversees and, for those who see datasets, the exports of these."""
+    page = Paginator(exports_of(request.user), PAGE).get_page(request.GET.get("page"))
+    return render(request, "curation/exports.html", {"page": page, "may_start": makes_datasets(request.user)})
 
 
 @require_http_methods(["GET", "HEAD", "POST"])
-def exports(request: PageRequest) -> HttpResponse:
-    """List the exports of projects one oversees; start one where one is manager or researcher."""
-    form = ExportForm(request.POST if request.method == "POST" else None, user=request.user)
+def preference_export_new(request: PageRequest) -> HttpResponse:
+    """Start an export of preference pairs. For managers and researchers of its project."""
+    return _new_export(request, ExportForm, _("Export preference pairs"), request_export)
+
+
+@require_http_methods(["GET", "HEAD", "POST"])
+def sft_export_new(request: PageRequest) -> HttpResponse:
+    """Start an export of instructions. For managers and researchers of any project."""
+    return _new_export(request, SftExportForm, _("Export instructions"), request_sft_export)
+
+
+def _new_export(request: PageRequest, form_class: Any, title: str, verb: Callable[..., Export]) -> HttpResponse:
+    check_makes_datasets(request.user)
+    form = form_class(request.POST if request.method == "POST" else None, user=request.user, initial=request.GET.dict())
+    if "set" in request.GET:
+        form.initial["instance_sets"] = request.GET.getlist("set")
     if request.method == "POST" and form.is_valid():
-        export = request_export(actor=request.user, **form.cleaned_data)
-        return redirect("export", export.pk)
-    context = {"form": form, "exports": exports_of(request.user)[:NEWEST], "may_start": form.projects}
-    return render(request, "curation/exports.html", context, status=422 if form.errors else 200)
+        try:
+            return redirect("export", verb(actor=request.user, **form.cleaned_data).pk)
+        except ValidationError as error:
+            add_refusal(form, error)
+    context = {"form": form, "title": title}
+    return render(request, "curation/export_new.html", context, status=422 if form.errors else 200)
 
 
 @require_GET
@@ -34,7 +62,18 @@ def export(request: PageRequest, export_id: UUID) -> HttpResponse:
     """One export: its progress, then what is in it. For those who oversee its project."""
     found = export_for(request.user, export_id)
     runs = runs_of(request.user).filter(export=found)
-    context = {"export": found, "job": found.job, "files": found.files.select_related("blob"), "runs": runs}
+    manifest = found.manifest or {"splits": {}}
+    context = {
+        "export": found,
+        "job": found.job,
+        "files": found.files.select_related("blob"),
+        "runs": runs,
+        "splits": [(split, manifest["splits"][split]) for split in ("train", "test") if split in manifest["splits"]],
+        "sources": [
+            (one, [(_(REASONS[reason]), count) for reason, count in one["dropped"].items()])
+            for one in manifest.get("instance_sets", [])
+        ],
+    }
     return render(request, "curation/export.html", context)
 
 
@@ -48,6 +87,20 @@ def archive(request: PageRequest, export_id: UUID) -> StreamingHttpResponse:
 def export_file(request: PageRequest, export_id: UUID, path: str) -> FileResponse:
     """One file. For those who oversee the project."""
     return file_response(_built(request.user, export_id), path)
+
+
+@require_GET
+def training_run(request: PageRequest, run_id: UUID) -> HttpResponse:
+    """What a trainer has reported: how far, its curves, its figures, its card. For those who see its export."""
+    run = run_for(request.user, run_id)
+    context = {
+        "run": run,
+        "export": run.export,
+        "figures": headlines_of(run),
+        "curves": curves_of(run),
+        "card": card_html(run),
+    }
+    return render(request, "curation/training_run.html", context)
 
 
 def _built(user, export_id: UUID) -> Export:

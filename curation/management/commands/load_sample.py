@@ -1,21 +1,26 @@
-"""Put a small project to try things in, and people to sign in as. Again: nothing is made twice.
+"""Put the sample content in, and people to sign in as. Again: nothing is made twice.
 
 Passwords derive from SECRET_KEY, so they are the same at each run and not guessable.
 """
 
+import json
+
 from django.conf import settings
 from django.contrib.auth import get_user_model
 from django.core.management.base import BaseCommand
-from django.db import transaction
 from django.utils.crypto import salted_hmac
 
-from annotate.models import Membership, Project
-from annotate.sample import GUIDELINE, TASKS
-from annotate.services.projects import create_project, enrol, publish_guideline
-from annotate.services.tasks import NewCompletion, NewTask, add_tasks
+from annotate.models import Membership
+from annotate.services.projects import enrol
+from curation.models import TrainingRun
+from curation.sample.loading import load, recorded
 
-SLUG = "everyday-answers"
-PEOPLE = {"admin": "signs in to everything", "mina": "manages the sample project", "ana": "ranks", "ben": "ranks"}
+PEOPLE = {
+    "admin": "signs in to everything",
+    "mina": "manages the sample project, imports and exports",
+    "ana": "ranks",
+    "ben": "ranks",
+}
 
 
 def password_of(username: str) -> str:
@@ -25,10 +30,16 @@ def password_of(username: str) -> str:
 class Command(BaseCommand):
     help = __doc__
 
-    @transaction.atomic
-    def handle(self, *args, **options):
+    def add_arguments(self, parser):
+        parser.add_argument("--record", metavar="RUN", help="only print this training run as training-run.json has it")
+
+    def handle(self, *args, record, **options):
+        if record:
+            run = TrainingRun.objects.get(pk=record)
+            self.stdout.write(json.dumps(recorded(run), ensure_ascii=False, indent=1, sort_keys=True))
+            return
         users = {name: self._user(name) for name in PEOPLE}
-        project = Project.objects.filter(slug=SLUG).first() or self._project()
+        project = load(actor=users["mina"])
         Membership.objects.get_or_create(user=users["mina"], project=project, role=Membership.Role.MANAGER)
         for name in ("ana", "ben"):
             enrol(project=project, user=users[name])
@@ -45,20 +56,3 @@ class Command(BaseCommand):
             user.set_password(password_of(name))
             user.save(update_fields=["password"])
         return user
-
-    def _project(self) -> Project:
-        project = create_project(slug=SLUG, name="Everyday answers", overlap=2)
-        publish_guideline(project=project, text=GUIDELINE)
-        add_tasks(
-            project=project,
-            tasks=[
-                NewTask(
-                    name=f"sample-{number}",
-                    conversation=[{"role": "user", "content": prompt}],
-                    completions=[NewCompletion(f"output-{at}", text) for at, text in enumerate(outputs, 1)],
-                    language="en",
-                )
-                for number, (prompt, outputs) in enumerate(TASKS, 1)
-            ],
-        )
-        return project

@@ -1,0 +1,305 @@
+"""Datasets, templates and instance sets. For those who oversee any project; to change for managers and researchers."""
+
+from io import BytesIO
+from typing import BinaryIO, cast
+from uuid import UUID
+
+from django.conf import settings
+from django.core.exceptions import ValidationError
+from django.utils.translation import gettext as _
+from drf_spectacular.types import OpenApiTypes
+from drf_spectacular.utils import OpenApiResponse, extend_schema
+from rest_framework import generics, serializers, status
+from rest_framework.parsers import BaseParser
+from rest_framework.request import Request
+from rest_framework.response import Response
+from rest_framework.views import APIView
+
+from annotate.access import Role, project_for
+from annotate.api.parsers import TooLarge
+from curation import access
+from curation.forms import names_of
+from curation.models import Dataset, InstanceSet, Template
+from curation.services import datasets, handover, templates
+
+PAGE = 100
+
+
+def refusal(error: ValidationError) -> serializers.ValidationError:
+    """What a verb refused, as the API says it."""
+    return serializers.ValidationError(
+        error.message_dict if hasattr(error, "error_dict") else {"detail": error.messages}
+    )
+
+
+class FileParser(BaseParser):
+    """Hands the body on as a stream, whatever it is called."""
+
+    media_type = "*/*"
+
+    def parse(self, stream, media_type=None, parser_context=None):
+        return stream
+
+
+class DatasetSerializer(serializers.ModelSerializer):
+    state = serializers.CharField(source="job.state", read_only=True)
+    error = serializers.CharField(source="job.error", read_only=True)
+    sha256 = serializers.CharField(source="file_id", read_only=True)
+
+    class Meta:
+        model = Dataset
+        fields = [
+            "id", "name", "version", "licence", "language", "source", "file_name", "sha256", "format", "encoding",
+            "column_names", "id_column", "group_column", "leave_out_refused",
+            "state", "error", "rows", "columns", "refused", "refusals", "created_at",
+        ]  # fmt: skip
+
+
+class NewDatasetSerializer(serializers.Serializer):
+    """The query of an import. What the values may be, the model says."""
+
+    name = serializers.CharField()
+    file_name = serializers.CharField(max_length=255)
+    licence = serializers.CharField()
+    language = serializers.CharField()
+    source = serializers.CharField(default="", allow_blank=True)
+    format = serializers.ChoiceField(Dataset.Format.choices, default="", help_text="Else the file's name says it.")
+    encoding = serializers.ChoiceField(Dataset.Encoding.choices, default=Dataset.Encoding.UTF_8)
+    column_names = serializers.CharField(default="", help_text="Separated by commas, for a file without a header line.")
+    id_column = serializers.CharField(default="")
+    group_column = serializers.CharField(default="")
+    leave_out_refused = serializers.BooleanField(default=False)
+
+
+class DatasetList(generics.ListAPIView):
+    """Datasets, newest first. Posting imports one: the body is the file, the query says what it is."""
+
+    scopes = {"GET": "datasets:read", "POST": "datasets:write"}
+    serializer_class = DatasetSerializer
+    queryset = Dataset.objects.none()  # for the schema
+    parser_classes = [FileParser]
+
+    def get_queryset(self):
+        return access.datasets_of(self.request.user)
+
+    @extend_schema(
+        request={"application/octet-stream": OpenApiTypes.BINARY},
+        parameters=[NewDatasetSerializer],
+        responses={
+            201: DatasetSerializer,
+            200: OpenApiResponse(DatasetSerializer, "The same file was imported in the same way before: that dataset."),
+            400: OpenApiResponse(OpenApiTypes.OBJECT, "What is wrong with the query, by name."),
+            413: OpenApiResponse(OpenApiTypes.OBJECT, "The file is too large for a request; use the command."),
+        },
+    )
+    def post(self, request: Request) -> Response:
+        access.check_makes_datasets(request.user)
+        asked = NewDatasetSerializer(data=request.query_params)
+        asked.is_valid(raise_exception=True)
+        given = dict(asked.validated_data)
+        given["column_names"] = names_of(given["column_names"])
+        most = settings.DATASET_UPLOAD_MAX_BYTES
+        if int(request.META.get("CONTENT_LENGTH") or 0) > most:
+            message = _("The file may have %(most)d bytes here. Use `manage.py import_dataset` for a larger one.")
+            raise TooLarge(message % {"most": most})
+        stream = cast(BinaryIO, request.data or BytesIO())  # no body has no stream
+        try:
+            made = datasets.request_import(stream=stream, actor=request.user, **given)
+        except datasets.Known as known:
+            return Response(DatasetSerializer(known.dataset).data)
+        except ValidationError as error:
+            raise refusal(error) from None
+        return Response(DatasetSerializer(made).data, status.HTTP_201_CREATED)
+
+
+class DatasetDetail(generics.RetrieveAPIView):
+    """One dataset: how far its import is, its columns, its refused rows (the first thousand)."""
+
+    scopes = {"GET": "datasets:read"}
+    serializer_class = DatasetSerializer
+    queryset = Dataset.objects.none()  # for the schema
+
+    def get_object(self):
+        return access.dataset_for(self.request.user, self.kwargs["dataset_id"])
+
+
+class StretchSerializer(serializers.Serializer):
+    start = serializers.IntegerField(default=0, min_value=0, max_value=2**62)
+    count = serializers.IntegerField(default=PAGE, min_value=1, max_value=1000)
+
+
+class RowSerializer(serializers.Serializer):
+    number = serializers.IntegerField()
+    values = serializers.DictField()
+
+
+class DatasetRows(APIView):
+    """Rows of a dataset: `count` of them from `start`, which counts from 0."""
+
+    scopes = {"GET": "datasets:read"}
+
+    @extend_schema(parameters=[StretchSerializer], responses=RowSerializer(many=True))
+    def get(self, request: Request, dataset_id: UUID) -> Response:
+        found = access.dataset_for(request.user, dataset_id)
+        asked = StretchSerializer(data=request.query_params)
+        asked.is_valid(raise_exception=True)
+        return Response(datasets.rows_of(found, **asked.validated_data) if found.whole else [])
+
+
+class TemplateSerializer(serializers.ModelSerializer):
+    class Meta:
+        model = Template
+        fields = [
+            "id", "dataset", "name", "version", "task_type", "language", "jinja", "answer_choices", "columns",
+            "sha256", "created_at",
+        ]  # fmt: skip
+
+
+class NewTemplateSerializer(serializers.ModelSerializer):
+    dataset = serializers.UUIDField(
+        help_text="A dataset that has the columns; versions of its name share the template."
+    )
+    jinja = serializers.CharField(trim_whitespace=False, max_length=20_000)
+    answer_choices = serializers.CharField(trim_whitespace=False, max_length=20_000, default="", allow_blank=True)
+
+    class Meta:
+        model = Template
+        fields = ["dataset", "name", "task_type", "language", "jinja", "answer_choices"]
+
+
+class TemplateList(generics.ListAPIView):
+    """Templates, newest first. Posting keeps one as the next version of its name."""
+
+    scopes = {"GET": "datasets:read", "POST": "datasets:write"}
+    serializer_class = TemplateSerializer
+    queryset = Template.objects.none()  # for the schema
+
+    def get_queryset(self):
+        return access.templates_of(self.request.user)
+
+    @extend_schema(request=NewTemplateSerializer, responses={201: TemplateSerializer})
+    def post(self, request: Request) -> Response:
+        access.check_makes_datasets(request.user)
+        asked = NewTemplateSerializer(data=request.data)
+        asked.is_valid(raise_exception=True)
+        given = dict(asked.validated_data)
+        over = access.dataset_for(request.user, given.pop("dataset"))
+        try:
+            kept = templates.save_template(dataset=over, actor=request.user, **given)
+        except ValidationError as error:
+            raise refusal(error) from None
+        return Response(TemplateSerializer(kept).data, status.HTTP_201_CREATED)
+
+
+class InstanceSetSerializer(serializers.ModelSerializer):
+    state = serializers.CharField(source="job.state", read_only=True)
+    error = serializers.CharField(source="job.error", read_only=True)
+
+    class Meta:
+        model = InstanceSet
+        fields = ["id", "dataset", "template", "seed", "state", "error", "instances", "dropped", "created_at"]
+
+
+class NewInstanceSetSerializer(serializers.Serializer):
+    dataset = serializers.UUIDField()
+    template = serializers.UUIDField()
+    seed = serializers.CharField(max_length=60, default="plumbline")
+
+
+class InstanceSetList(generics.ListAPIView):
+    """Instance sets, newest first. Posting renders all rows of a dataset with a template."""
+
+    scopes = {"GET": "datasets:read", "POST": "datasets:write"}
+    serializer_class = InstanceSetSerializer
+    queryset = InstanceSet.objects.none()  # for the schema
+
+    def get_queryset(self):
+        return access.instance_sets_of(self.request.user)
+
+    @extend_schema(request=NewInstanceSetSerializer, responses={201: InstanceSetSerializer})
+    def post(self, request: Request) -> Response:
+        access.check_makes_datasets(request.user)
+        asked = NewInstanceSetSerializer(data=request.data)
+        asked.is_valid(raise_exception=True)
+        given = asked.validated_data
+        over = access.dataset_for(request.user, given["dataset"])
+        found = access.template_for(request.user, given["template"])
+        try:
+            made = templates.request_instances(dataset=over, template=found, seed=given["seed"], actor=request.user)
+        except ValidationError as error:
+            raise refusal(error) from None
+        return Response(InstanceSetSerializer(made).data, status.HTTP_201_CREATED)
+
+
+class InstanceSetDetail(generics.RetrieveAPIView):
+    """One instance set: how far it is, how many instances, and how many rows were dropped, by reason."""
+
+    scopes = {"GET": "datasets:read"}
+    serializer_class = InstanceSetSerializer
+    queryset = InstanceSet.objects.none()  # for the schema
+
+    def get_object(self):
+        return access.instance_set_for(self.request.user, self.kwargs["set_id"])
+
+
+class InstanceSerializer(serializers.Serializer):
+    row = serializers.IntegerField()
+    input = serializers.CharField()
+    target = serializers.CharField()
+    answer_choices = serializers.ListField(child=serializers.CharField())
+    prompt_id = serializers.CharField()
+    split_group = serializers.CharField()
+
+
+class InstanceSetInstances(APIView):
+    """Instances of a set: `count` of them from `start`, which counts from 0."""
+
+    scopes = {"GET": "datasets:read"}
+
+    @extend_schema(parameters=[StretchSerializer], responses=InstanceSerializer(many=True))
+    def get(self, request: Request, set_id: UUID) -> Response:
+        found = access.instance_set_for(request.user, set_id)
+        asked = StretchSerializer(data=request.query_params)
+        asked.is_valid(raise_exception=True)
+        return Response(templates.instances_between(found, **asked.validated_data) if found.whole else [])
+
+
+class HandoverSerializer(serializers.Serializer):
+    project = serializers.SlugField()
+    rows = serializers.ListField(child=serializers.IntegerField(min_value=1, max_value=2**62), default=list)
+    sample = serializers.IntegerField(default=0, min_value=0, max_value=handover.MOST_AT_ONCE)
+    answer_choices = serializers.BooleanField(default=False, help_text="The other answer choices are outputs too.")
+    output_columns = serializers.ListField(child=serializers.CharField(), default=list)
+
+
+class HandedOverSerializer(serializers.Serializer):
+    tasks = serializers.IntegerField()
+    known = serializers.IntegerField()
+    too_few_outputs = serializers.IntegerField()
+    too_many_outputs = serializers.IntegerField()
+
+
+class InstanceSetTasks(APIView):
+    """Make tasks of instances. For managers of the project they go to."""
+
+    scopes = {"POST": "datasets:write"}
+
+    @extend_schema(request=HandoverSerializer, responses=HandedOverSerializer)
+    def post(self, request: Request, set_id: UUID) -> Response:
+        found = access.instance_set_for(request.user, set_id)
+        access.check_makes_datasets(request.user)
+        asked = HandoverSerializer(data=request.data)
+        asked.is_valid(raise_exception=True)
+        given = dict(asked.validated_data)
+        project = project_for(request.user, given.pop("project"), [Role.MANAGER])
+        choice = handover.Choice(
+            rows=frozenset(given["rows"]),
+            sample=given["sample"],
+            answer_choices=given["answer_choices"],
+            output_columns=tuple(given["output_columns"]),
+        )
+        try:
+            done = handover.add_instances(instance_set=found, project=project, choice=choice)
+        except ValidationError as error:
+            raise refusal(error) from None
+        return Response(HandedOverSerializer(done).data)

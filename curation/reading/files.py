@@ -1,0 +1,109 @@
+"""The bytes of a dataset's file: unpacked, decoded, and refused where they are no rows at all."""
+
+import codecs
+import gzip
+import io
+import re
+import zlib
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import BinaryIO, cast
+
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy
+
+MAX_ROW_BYTES = 4 * 1024 * 1024
+GZIP = b"\x1f\x8b"
+
+# What a file is that is not what its name says: how it begins, and what to do.
+STRANGERS = [
+    (rb"PAR1[\x00-\x1f]", gettext_lazy("It is a Parquet file. Name it .parquet, or choose Parquet as its format.")),
+    (rb"PK\x03\x04", gettext_lazy("It is a zip or an Excel file. Unpack it, or save the sheet as CSV.")),
+    (rb"\xd0\xcf\x11\xe0", gettext_lazy("It is an old Excel or Word file. Save the sheet as CSV.")),
+    (rb"BZh[1-9]1AY", gettext_lazy("It is packed with bzip2. Unpack it, or pack it with gzip.")),
+    (rb"\xfd7zXZ\x00", gettext_lazy("It is packed with xz. Unpack it, or pack it with gzip.")),
+    (rb"\x28\xb5\x2f\xfd", gettext_lazy("It is packed with zstd. Unpack it, or pack it with gzip.")),
+    (rb"\x1f\x8b", gettext_lazy("It is packed with gzip twice. Unpack it once.")),
+    (rb"\xff\xfe|\xfe\xff", gettext_lazy("It is UTF-16. Save it as UTF-8.")),
+    (rb"[^\x00]{,30}\x00", gettext_lazy("It is UTF-16, or no text at all: it has NUL bytes. Save it as UTF-8 text.")),
+    (rb"%PDF-", gettext_lazy("It is a PDF, which holds no rows.")),
+    (rb"(?i)<!doctype html", gettext_lazy("It is a web page, perhaps one that says why. Download the file again.")),
+    (
+        rb"version https://git-lfs",
+        gettext_lazy("It is Git's pointer to the file, not the file: git lfs pull brings it."),
+    ),
+]
+
+
+class Unreadable(Exception):
+    """The file as a whole cannot be read. The message says why and what to do."""
+
+
+@dataclass(frozen=True)
+class Reading:
+    """How a file is read. `columns` names those of a CSV or TSV file without a header line."""
+
+    format: str
+    encoding: str = "utf-8"
+    columns: tuple[str, ...] = ()
+    id_column: str = ""
+    group_column: str = ""
+
+
+def no_bytes() -> Unreadable:
+    return Unreadable(_("The file is empty: it has no bytes at all. Was it saved, or fully downloaded?"))
+
+
+@contextmanager
+def unpacked(path: Path, encoding: str) -> Iterator[BinaryIO]:
+    """The bytes of a text, unpacked if they are gzip, whatever its name. Raises Unreadable, also while one reads on."""
+    with path.open("rb") as raw:
+        packed = raw.read(2) == GZIP
+        raw.seek(0)
+        stream = gzip.GzipFile(fileobj=raw) if packed else raw
+        try:
+            start = stream.read(64)
+            stream.seek(0)
+            _check_start(start, encoding)
+            yield cast(BinaryIO, stream)
+        except EOFError:
+            message = _("The gzip file ends in the middle: it was cut off. Download or pack it again.")
+            raise Unreadable(message) from None
+        except (zlib.error, gzip.BadGzipFile) as error:
+            message = _("The gzip file is damaged (%(why)s). Download or pack it again.")
+            raise Unreadable(message % {"why": error}) from None
+
+
+def _check_start(start: bytes, encoding: str) -> None:
+    if not start:
+        raise no_bytes()
+    for pattern, remedy in STRANGERS:
+        if re.match(pattern, start):
+            raise Unreadable(str(remedy))
+    if start.startswith(codecs.BOM_UTF8) and encoding != "utf-8":
+        raise Unreadable(_("It is UTF-8, as its first bytes say. Choose that as its encoding."))
+
+
+def text_of(stream: BinaryIO, encoding: str) -> io.TextIOWrapper:
+    """The decoded text. A byte that the encoding does not allow comes as a lone surrogate (see `undecodable`)."""
+    return io.TextIOWrapper(stream, encoding=encoding, errors="surrogateescape", newline="")
+
+
+def undecodable(text: str) -> str | None:
+    """The first byte of a text that its encoding does not allow, as 0xE9; None if all are right."""
+    try:
+        text.encode("utf-8")
+    except UnicodeEncodeError as error:
+        return f"0x{ord(text[error.start]) - 0xDC00:02X}"
+    return None
+
+
+def lines_of(stream: BinaryIO) -> Iterator[bytes]:
+    """The lines without their ends. Of one of over MAX_ROW_BYTES only the beginning comes, which is over it too."""
+    while line := stream.readline(MAX_ROW_BYTES + 2):  # so that a line of just that size is whole, its end included
+        if len(line) > MAX_ROW_BYTES and not line.endswith(b"\n"):
+            while (rest := stream.readline(MAX_ROW_BYTES)) and not rest.endswith(b"\n"):
+                pass
+        yield line.rstrip(b"\r\n")

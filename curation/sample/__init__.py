@@ -1,0 +1,1 @@
+"""The sample content, written for Plumbline; `loading` puts it in."""

@@ -1,0 +1,188 @@
+"""Building exports of instructions: the instances of some sets as prompt and completion.
+
+Instance sets never change, so the same sets, share and salt give the same bytes. A set's rows may be many more than
+memory holds: what has to be known of all of them at once (which prompts stand on both sides of the split) is asked of
+a file, by DuckDB.
+"""
+
+from collections import Counter
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_noop
+
+from curation import folder as folders
+from curation.cards import sft_card
+from curation.models import Export, InstanceSet
+from curation.pairs import is_held_out
+from curation.queries import duckdb_in
+from curation.services.templates import instance_name, instances_of
+from curation.tables import RowWriter
+from jobs.models import Job, JobError
+
+SCHEMA = pa.schema(
+    [
+        ("prompt", folders.TURNS),
+        ("completion", folders.TURNS),
+        ("instance", pa.string()),
+        ("dataset", pa.string()),
+        ("row", pa.int64()),
+        ("template", pa.string()),
+        ("language", pa.string()),
+        ("prompt_id", pa.string()),
+        ("split_group", pa.string()),
+    ]
+)
+PLACES = pa.schema([("prompt_id", pa.string()), ("split_group", pa.string()), ("held_out", pa.bool_())])
+
+RULE = gettext_noop(
+    "In: every instance of the sets named here, each as one turn of the user and one of the assistant. Out: rows that "
+    "the template dropped, and held-out instances whose prompt is trained on too. All that is made of a row, and of "
+    "rows of one group, is in one split."
+)
+
+
+def build(export: Export, folder: Path, job: Job) -> dict[str, Any]:
+    """Write the files of the export and return its manifest. Raises JobError where there is nothing to export."""
+    sets = sorted(
+        export.instance_sets.select_related("dataset", "template", "table", "dropped_table"),
+        key=lambda one: (one.dataset.name, one.dataset.version, one.template.name, one.template.version, one.seed),
+    )
+    return _Builder(export, sets, folder, job).build()
+
+
+class _Builder:
+    def __init__(self, export: Export, sets: list[InstanceSet], folder: Path, job: Job) -> None:
+        self.export, self.sets, self.folder, self.job = export, sets, folder, job
+        self.splits: list[folders.SplitWriter] = []
+        self.counts: Counter[str] = Counter()
+
+    def build(self) -> dict[str, Any]:
+        leaking, figures = self._look_ahead()
+        total = sum(one.instances or 0 for one in self.sets)
+        tracked = self.job.track(self._instances(), total=total, message=_("writing the rows"), every=10_000)
+        with folders.split_writers(self.folder, "sft", SCHEMA) as self.splits:
+            for one, row in tracked:
+                self._write(one, row, leaking)
+        if not self.counts["rows"]:
+            raise JobError(
+                _("No instance is left to export. Does the template give every row the same prompt, perhaps?")
+            )
+        manifest = self._manifest(figures)
+        name = ", ".join(sorted({one.dataset.name for one in self.sets}))
+        manifest["files"] = folders.written(self.folder, sft_card(manifest, name), self.splits)
+        return manifest
+
+    def _instances(self) -> Iterator[tuple[InstanceSet, dict[str, Any]]]:
+        return ((one, row) for one in self.sets for batch in instances_of(one) for row in batch)
+
+    def _held_out(self, split_group: str) -> bool:
+        return is_held_out(split_group, self.export.salt, float(self.export.test_share))
+
+    def _look_ahead(self) -> tuple[set[str], dict[bool, dict[str, int]]]:
+        """The prompts that would stand on both sides, and per side how many prompts and groups are left."""
+        path = self.folder / "places.parquet"
+        with RowWriter(path, PLACES) as places:
+            for _one, row in self._instances():
+                group = row["split_group"]
+                places.write({"prompt_id": row["prompt_id"], "split_group": group, "held_out": self._held_out(group)})
+        with duckdb_in(self.folder) as database:
+            database.read_parquet(str(path)).create_view("places")
+            database.execute(
+                "CREATE TABLE leaking AS SELECT prompt_id FROM places GROUP BY 1 HAVING bool_or(held_out) AND NOT "
+                "bool_and(held_out)"
+            )
+            leaking = database.execute("SELECT prompt_id FROM leaking").fetchall()
+            figures = database.execute(
+                "SELECT held_out, count(DISTINCT prompt_id), count(DISTINCT split_group) FROM places WHERE NOT "
+                "(held_out AND prompt_id IN (FROM leaking)) GROUP BY 1"
+            ).fetchall()
+        path.unlink()
+        counted = {held_out: {"prompts": prompts, "split_groups": groups} for held_out, prompts, groups in figures}
+        return {prompt for (prompt,) in leaking}, counted
+
+    def _write(self, one: InstanceSet, row: dict[str, Any], leaking: set[str]) -> None:
+        self.counts["instances"] += 1
+        held_out = self._held_out(row["split_group"])
+        if held_out and row["prompt_id"] in leaking:
+            self.counts["held_out_but_trained_on"] += 1
+            return
+        self.counts["rows"] += 1
+        self.splits[held_out].write(
+            {
+                "prompt": [{"role": "user", "content": row["input"]}],
+                "completion": [{"role": "assistant", "content": row["target"]}],
+                "instance": instance_name(one, row["row"]),
+                "dataset": one.dataset.title,
+                "row": row["row"],
+                "template": one.template.title,
+                "language": one.template.language,
+                "prompt_id": row["prompt_id"],
+                "split_group": row["split_group"],
+            }
+        )
+
+    def _manifest(self, figures: dict[bool, dict[str, int]]) -> dict[str, Any]:
+        none = {"prompts": 0, "split_groups": 0}
+        dropped: Counter[str] = Counter()
+        for one in self.sets:
+            dropped.update({f"dropped_{reason}": count for reason, count in one.dropped.items()})
+        counts = {"instances": 0, "held_out_but_trained_on": 0, "rows": 0, **self.counts, **dropped}
+        return {
+            "format": "plumbline-export",
+            "format_version": 1,
+            "kind": self.export.kind,
+            "unit": "instance",
+            "parameters": {"test_share": float(self.export.test_share), "salt": self.export.salt},
+            "datasets": [_dataset(one) for one in {one.dataset.pk: one.dataset for one in self.sets}.values()],
+            "templates": [_template(one) for one in {one.template.pk: one.template for one in self.sets}.values()],
+            "instance_sets": [_instance_set(one) for one in self.sets],
+            "splits": {
+                writer.split: {"rows": writer.rows, **figures.get(held_out, none)}
+                for held_out, writer in zip((False, True), self.splits, strict=True)
+            },
+            "counts": counts,
+            "rule": RULE,
+            "rows_sha256": folders.rows_sha256(self.splits),
+            "row_schema": {column.name: str(column.type) for column in SCHEMA},
+        }
+
+
+def _dataset(dataset) -> dict[str, Any]:
+    return {
+        "name": dataset.name,
+        "version": dataset.version,
+        "licence": dataset.licence,
+        "language": dataset.language,
+        "source": dataset.source,
+        "rows": dataset.rows,
+        "sha256": dataset.file_id,
+        "group_column": dataset.group_column,
+    }
+
+
+def _template(template) -> dict[str, Any]:
+    return {
+        "dataset": template.dataset,
+        "name": template.name,
+        "version": template.version,
+        "task_type": template.task_type,
+        "language": template.language,
+        "sha256": template.sha256,
+        "jinja": template.jinja,
+        "answer_choices": template.answer_choices,
+    }
+
+
+def _instance_set(one: InstanceSet) -> dict[str, Any]:
+    return {
+        "dataset": one.dataset.title,
+        "template": one.template.title,
+        "seed": one.seed,
+        "instances": one.instances,
+        "dropped": one.dropped,
+        "sha256": one.table_id,
+    }

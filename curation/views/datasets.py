@@ -1,0 +1,284 @@
+"""The pages of datasets, templates and instances: for those who oversee any project, to change for its makers."""
+
+from typing import Any
+from uuid import UUID
+
+from django.contrib import messages
+from django.core.exceptions import ValidationError
+from django.core.paginator import Paginator
+from django.db.models import Count
+from django.http import Http404, HttpResponse
+from django.shortcuts import redirect, render
+from django.urls import reverse
+from django.utils.translation import gettext as _
+from django.views.decorators.http import require_GET, require_http_methods, require_POST
+
+from curation import access
+from curation.forms import AboutForm, DatasetForm, HandoverForm, InstancesForm, TemplateForm, add_refusal
+from curation.models import Dataset, InstanceSet
+from curation.rendering import REASONS, Dropped, TemplateError, TemplateSource
+from curation.services import datasets as verbs
+from curation.services import handover
+from curation.services import templates as template_verbs
+from jobs.requests import PageRequest
+
+PAGE = 25
+PREVIEWED = 3
+
+
+class Stretch:
+    """A page of something that is no queryset: `load(start, count)` of `total`."""
+
+    def __init__(self, total: int, load) -> None:
+        self.total, self.load = total, load
+
+    def __len__(self) -> int:
+        return self.total
+
+    def __getitem__(self, key: slice) -> Any:
+        return self.load(key.start, key.stop - key.start)
+
+
+@require_GET
+def datasets(request: PageRequest) -> HttpResponse:
+    """All datasets, newest first. For those who oversee any project."""
+    access.check_sees_datasets(request.user)
+    found = access.datasets_of(request.user).annotate(sets=Count("instance_sets")).order_by("-created_at", "-pk")
+    page = Paginator(found, PAGE).get_page(request.GET.get("page"))
+    may_make = access.makes_datasets(request.user)
+    return render(request, "curation/datasets.html", {"page": page, "may_make": may_make})
+
+
+@require_http_methods(["GET", "HEAD", "POST"])
+def dataset_import(request: PageRequest) -> HttpResponse:
+    """Import a file. For managers and researchers of any project."""
+    access.check_makes_datasets(request.user)
+    form = DatasetForm(request.POST, request.FILES) if request.method == "POST" else DatasetForm()
+    if request.method == "POST" and form.is_valid():
+        given = dict(form.cleaned_data)
+        file = given.pop("upload")
+        try:
+            made = verbs.request_import(stream=file.file, file_name=file.name, actor=request.user, **given)
+            return redirect("dataset", made.pk)
+        except verbs.Known as known:
+            messages.info(request, str(known))
+            return redirect("dataset", known.dataset.pk)
+        except ValidationError as error:
+            add_refusal(form, error)
+    return render(request, "curation/dataset_import.html", {"form": form}, status=422 if form.errors else 200)
+
+
+@require_GET
+def dataset(request: PageRequest, dataset_id: UUID) -> HttpResponse:
+    """One dataset: its progress or its refused rows; then what it is, its rows, its templates and instances."""
+    found = access.dataset_for(request.user, dataset_id)
+    context: dict[str, Any] = {"dataset": found, "job": found.job, "may_make": access.makes_datasets(request.user)}
+    if found.whole:
+        rows = Stretch(found.rows or 0, lambda start, count: verbs.rows_of(found, start, count))
+        page = Paginator(rows, PAGE).get_page(request.GET.get("page"))
+        names = [column["name"] for column in found.columns]
+        context |= {
+            "page": page,
+            "table": [(row["number"], [row["values"][name] for name in names]) for row in page],
+            "templates": template_verbs.latest_templates(found.name),
+            "sets": found.instance_sets.select_related("template", "job").order_by("-created_at"),
+        }
+    return render(request, "curation/dataset.html", context)
+
+
+@require_http_methods(["GET", "HEAD", "POST"])
+def dataset_about(request: PageRequest, dataset_id: UUID) -> HttpResponse:
+    """Put licence, language and source right. For managers and researchers of any project."""
+    found = access.dataset_for(request.user, dataset_id)
+    access.check_makes_datasets(request.user)
+    form = AboutForm(request.POST if request.method == "POST" else None, instance=found)
+    if request.method == "POST" and form.is_valid():
+        form.save(commit=False).save(update_fields=AboutForm.Meta.fields)  # its import may be ending just now
+        return redirect("dataset", found.pk)
+    context = {"dataset": found, "form": form}
+    return render(request, "curation/dataset_about.html", context, status=422 if form.errors else 200)
+
+
+@require_POST
+def dataset_remove(request: PageRequest, dataset_id: UUID) -> HttpResponse:
+    """Forget an import that failed. For managers and researchers of any project."""
+    found = access.dataset_for(request.user, dataset_id)
+    access.check_makes_datasets(request.user)
+    try:
+        verbs.remove_failed(dataset=found)
+    except ValidationError as error:
+        messages.error(request, " ".join(error.messages))
+        return redirect("dataset", found.pk)
+    messages.success(request, _("The failed import is gone. The file you have is untouched."))
+    return redirect("datasets")
+
+
+# --- Templates --------------------------------------------------------------------------------------------------------
+
+
+@require_http_methods(["GET", "HEAD", "POST"])
+def template_new(request: PageRequest, dataset_id: UUID) -> HttpResponse:
+    """Write a template, with a preview on real rows as one types; `?from=` starts from another one's text.
+
+    POST with `save` keeps it; any other POST only shows what it makes of some rows.
+    """
+    found = access.dataset_for(request.user, dataset_id)
+    access.check_makes_datasets(request.user)
+    if not found.whole:
+        raise Http404(_("The dataset is not imported yet."))
+    if request.method == "POST":
+        form = TemplateForm(request.POST)
+        if "save" in request.POST and form.is_valid():
+            try:
+                kept = template_verbs.save_template(dataset=found, actor=request.user, **form.cleaned_data)
+                return redirect(f"{reverse('template', args=[kept.pk])}?dataset={found.pk}")
+            except ValidationError as error:
+                add_refusal(form, error)
+        elif "save" not in request.POST:
+            form.errors.clear()  # it is still being written
+        texts = (request.POST.get(name, "") for name in ("jinja", "answer_choices"))
+        source = TemplateSource(*(template_verbs.normalised(text) for text in texts))
+    else:
+        form = TemplateForm(initial=_starting_point(request, found))
+        source = TemplateSource(form["jinja"].initial or "", form["answer_choices"].initial or "")
+    shown = _preview(request.POST.get("start", request.GET.get("start", "")), found, source)
+    context = {"dataset": found, "form": form, "preview": shown}
+    name = (
+        "curation/template_new.html#preview"
+        if request.htmx and "save" not in request.POST
+        else "curation/template_new.html"
+    )
+    return render(request, name, context, status=422 if form.errors else 200)
+
+
+def _starting_point(request: PageRequest, found: Dataset) -> dict[str, str]:
+    if request.GET.get("from"):
+        try:
+            other = access.template_for(request.user, UUID(request.GET["from"]))
+        except ValueError:
+            return {}
+        return {name: getattr(other, name) for name in TemplateForm.Meta.fields}
+    keys = {found.id_column, found.group_column}
+    names = [column["name"] for column in found.columns if column["name"] not in keys]
+    texts = [name for name in names if found.kind_of(name) == "text"] or names or ["text"]
+    lines = [f"{{{{ {name.replace('-', '_')} }}}}" for name in (texts[0], texts[-1])]
+    return {"language": found.language, "jinja": f"{lines[0]}\n|||\n{lines[1]}"}
+
+
+def _preview(start: str, found: Dataset, source: TemplateSource) -> dict[str, Any]:
+    """What a template makes of a few rows, or why it cannot."""
+    at = min(int(start) if start.isdecimal() and len(start) < 19 else 0, max((found.rows or 1) - 1, 0))
+    shown: dict[str, Any] = {"start": at, "first": at + 1, "before": max(at - PREVIEWED, 0), "after": at + PREVIEWED}
+    try:
+        made = template_verbs.preview(dataset=found, source=source, seed="plumbline", start=at, count=PREVIEWED)
+    except TemplateError as error:
+        return shown | {"error": template_verbs.explained(error)}
+    return shown | {
+        "last": at + len(made),
+        "more": at + PREVIEWED < (found.rows or 0),
+        "made": [
+            {
+                "number": row["number"],
+                "made": one,
+                "dropped": _(REASONS[one.reason]) if isinstance(one, Dropped) else "",
+            }
+            for row, one in made
+        ],
+    }
+
+
+@require_GET
+def template(request: PageRequest, template_id: UUID) -> HttpResponse:
+    """One version of a template: its text, what it makes of some rows, and the instances there are."""
+    found = access.template_for(request.user, template_id)
+    versions = Dataset.objects.whole().filter(name=found.dataset).order_by("-version")
+    chosen = versions.filter(pk=request.GET["dataset"]).first() if _is_uuid(request.GET.get("dataset")) else None
+    over = chosen or versions.first()
+    context = {
+        "template": found,
+        "dataset": over,
+        "preview": _preview(request.GET.get("start", ""), over, template_verbs.source_of(found)) if over else None,
+        "sets": InstanceSet.objects.filter(template=found).select_related("dataset", "job"),
+        "form": InstancesForm(),
+        "may_make": access.makes_datasets(request.user),
+    }
+    return render(request, "curation/template.html", context)
+
+
+def _is_uuid(text: str | None) -> bool:
+    try:
+        return bool(text and UUID(text))
+    except ValueError:
+        return False
+
+
+@require_POST
+def instances_new(request: PageRequest, template_id: UUID, dataset_id: UUID) -> HttpResponse:
+    """Render all rows of a dataset with a template. For managers and researchers of any project."""
+    found = access.template_for(request.user, template_id)
+    over = access.dataset_for(request.user, dataset_id)
+    access.check_makes_datasets(request.user)
+    form = InstancesForm(request.POST)
+    try:
+        if not form.is_valid():
+            raise ValidationError(_("The seed is missing or over 60 characters."))
+        seed = form.cleaned_data["seed"]
+        made = template_verbs.request_instances(dataset=over, template=found, seed=seed, actor=request.user)
+    except ValidationError as error:
+        messages.error(request, " ".join(error.messages))
+        return redirect("template", found.pk)
+    return redirect("instances", made.pk)
+
+
+# --- Instances --------------------------------------------------------------------------------------------------------
+
+
+@require_GET
+def instances(request: PageRequest, set_id: UUID) -> HttpResponse:
+    """One set of instances: its progress; then counts, what was dropped and why, and the instances."""
+    found = access.instance_set_for(request.user, set_id)
+    form = HandoverForm(user=request.user, instance_set=found)
+    return _instances_page(request, found, form)
+
+
+def _instances_page(request: PageRequest, found: InstanceSet, form: HandoverForm) -> HttpResponse:
+    may_make = access.makes_datasets(request.user)
+    context: dict[str, Any] = {"set": found, "job": found.job, "form": form, "may_make": may_make}
+    if found.whole:
+        rows = Stretch(found.instances or 0, lambda start, count: template_verbs.instances_between(found, start, count))
+        page = Paginator(rows, PAGE).get_page(request.GET.get("page"))
+        examples = template_verbs.dropped_examples(found)
+        context |= {
+            "page": page,
+            "dropped": [(_(REASONS[reason]), count, examples[reason]) for reason, count in found.dropped.items()],
+        }
+    return render(request, "curation/instances.html", context, status=422 if form.errors else 200)
+
+
+@require_POST
+def instances_to_tasks(request: PageRequest, set_id: UUID) -> HttpResponse:
+    """Make tasks of instances. For managers of the project they go to."""
+    found = access.instance_set_for(request.user, set_id)
+    access.check_makes_datasets(request.user)
+    form = HandoverForm(request.POST, user=request.user, instance_set=found)
+    if form.is_valid():
+        project = form.cleaned_data["project"]
+        try:
+            done = handover.add_instances(instance_set=found, project=project, choice=form.choice())
+            messages.success(request, said(done))
+            return redirect("project", project.slug)
+        except ValidationError as error:
+            add_refusal(form, error)
+    return _instances_page(request, found, form)
+
+
+def said(done: handover.HandedOver) -> str:
+    """What became of instances that were handed over, in a sentence."""
+    parts = [_("%(count)d new tasks.") % {"count": done.tasks}]
+    if done.known:
+        parts.append(_("%(count)d were there already.") % {"count": done.known})
+    if done.too_few_outputs:
+        parts.append(_("%(count)d were left out: they have one output only.") % {"count": done.too_few_outputs})
+    if done.too_many_outputs:
+        parts.append(_("%(count)d were left out: they have over nine outputs.") % {"count": done.too_many_outputs})
+    return " ".join(parts)
