@@ -297,7 +297,7 @@ def test_text_of_data_templates_and_trainers_is_shown_as_text(world):
 
     client = world.client("mina")
     posts = [
-        (f"/datasets/{over.pk}/templates/new/", {"jinja": f"{{{{ text | {EVIL_NAME} }}}} ||| a"}),
+        (f"/datasets/{over.pk}/templates/new/", {"jinja": f"{EVIL} ||| a"}),
         (f"/datasets/{over.pk}/templates/new/", {"jinja": jinja, "save": "1", "name": EVIL * 9, "language": EVIL}),
         (f"/datasets/{over.pk}/about/", {"licence": EVIL, "language": EVIL}),
         ("/datasets/import/", {"name": EVIL, "licence": EVIL, "language": EVIL, "column_names": EVIL}),

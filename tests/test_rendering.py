@@ -302,7 +302,14 @@ def test_large_rows_and_outputs_pass_both_ways():
 
 
 def test_output_of_control_characters_passes():
-    assert one("{{ '\\x00' * 499000 }}. ||| {{ '\\x01' * 499000 }}.") == ("\0" * 499_000 + ".", "\1" * 499_000 + ".")
+    assert one("{{ '\\x02' * 499000 }}. ||| {{ '\\x01' * 499000 }}.") == ("\2" * 499_000 + ".", "\1" * 499_000 + ".")
+
+
+def test_a_nul_which_no_database_takes_is_an_error_but_its_spelling_is_not():
+    with pytest.raises(TemplateError) as caught:
+        one("{{ '\\x00' }}a ||| b")
+    assert caught.value.code == "not_text"
+    assert one("{{ '\\\\u0000' }} ||| \\\\u0000") == ("\\u0000", "\\\\u0000")
 
 
 MESSAGE_WORDS = ("error", "name", "available", "limit", "seconds", "megabytes", "operation", "first", "second")

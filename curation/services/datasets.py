@@ -69,8 +69,6 @@ def request_import(*, stream: BinaryIO, file_name: str, actor, send: bool = True
     dataset.reading_sha256 = hashlib.sha256(orjson.dumps([getattr(dataset, name) for name in READING])).hexdigest()
     with blobs.received(stream) as path, transaction.atomic():
         dataset.file = blobs.keep(path)
-        if known := Dataset.objects.whole().filter(**_same_as(dataset)).first():
-            raise Known(known)
         dataset.job = enqueue(
             kind=JOB,
             key=f"{dataset.file_id}:{dataset.reading_sha256}",
@@ -78,7 +76,9 @@ def request_import(*, stream: BinaryIO, file_name: str, actor, send: bool = True
             actor=actor,
             send=send,
         )
-        if known := Dataset.objects.filter(job=dataset.job).first():
+        # Asked after the job is there: one that ended just before has left its table, one that goes on is that job.
+        same = Dataset.objects.whole().filter(**_same_as(dataset)) | Dataset.objects.filter(job=dataset.job)
+        if known := same.first():
             raise Known(known)
         dataset.save()
     return dataset

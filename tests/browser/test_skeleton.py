@@ -125,9 +125,10 @@ def test_from_ranking_by_keyboard_to_the_downloaded_pairs(sign_in, live_world, w
 
     page = sign_in("mina")
     page.get_by_role("link", name="Exports").click()
+    page.get_by_role("link", name="Export preference pairs").click()
     page.get_by_label("Project").select_option("Kitchen")
     page.get_by_label("Share held out").fill("0")
-    page.get_by_role("button", name="Export").click()
+    page.get_by_role("button", name="Export", exact=True).click()
     page.wait_for_url("**/exports/*-*/")
     link = page.get_by_role("link", name="Download all")  # comes by itself, when the job has ended
     expect(link).to_be_visible(timeout=60_000)
@@ -334,9 +335,9 @@ def pages(sign_in, new_context, live_world, worker):
         mina.goto("/projects/kitchen/")
         mina.get_by_role("button", name="Measure now").click()
         yield "project of a manager", _until(mina, "/projects/kitchen/", "Krippendorff")
-        mina.goto("/exports/")
+        mina.goto("/exports/preferences/")
         mina.get_by_label("Project").select_option("Kitchen")
-        mina.get_by_role("button", name="Export").click()
+        mina.get_by_role("button", name="Export", exact=True).click()
         expect(mina.get_by_role("link", name="Download all")).to_be_visible(timeout=60_000)
         yield "export", mina
         yield "exports", _at(mina, "/exports/")
