@@ -110,7 +110,7 @@ class RowNumbers(forms.TypedMultipleChoiceField):
 class HandoverForm(forms.Form):
     """Which instances become tasks of which project."""
 
-    project = forms.ModelChoiceField(queryset=None, label=_("Project"))
+    project: forms.ModelChoiceField = forms.ModelChoiceField(queryset=None, label=_("Project"))
     rows = RowNumbers(required=False)
     sample = forms.IntegerField(
         label=_("Draw so many"), required=False, min_value=0, help_text=_("By hash; or tick instances in the table.")

@@ -42,7 +42,8 @@ class RowWriter:
 def rows_between(path: Path, start: int, count: int) -> pa.Table:
     """Rows `start` (from 0) to `start + count` of a Parquet file; only the row groups that hold them are read."""
     with pq.ParquetFile(path) as file:
-        groups, skip, at = [], 0, 0
+        groups: list[int] = []
+        skip = at = 0
         for group in range(file.metadata.num_row_groups):
             size = file.metadata.row_group(group).num_rows
             if at + size > start and at < start + count:

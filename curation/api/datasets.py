@@ -62,7 +62,7 @@ class NewDatasetSerializer(serializers.Serializer):
     file_name = serializers.CharField(max_length=255)
     licence = serializers.CharField()
     language = serializers.CharField()
-    source = serializers.CharField(default="", allow_blank=True)
+    source = serializers.CharField(default="", allow_blank=True)  # type: ignore[assignment] # a field has a source
     format = serializers.ChoiceField(Dataset.Format.choices, default="", help_text="Else the file's name says it.")
     encoding = serializers.ChoiceField(Dataset.Encoding.choices, default=Dataset.Encoding.UTF_8)
     column_names = serializers.CharField(default="", help_text="Separated by commas, for a file without a header line.")

@@ -1,5 +1,6 @@
 """Exports and training runs."""
 
+from typing import Any
 from uuid import UUID
 
 from django.core.exceptions import ValidationError
@@ -34,7 +35,7 @@ from curation.views.exports import archive_response, file_response
 
 class ExportSerializer(serializers.ModelSerializer):
     project = serializers.CharField(source="project.slug", allow_null=True, default=None)
-    instance_sets = serializers.PrimaryKeyRelatedField(many=True, read_only=True)
+    instance_sets: Any = serializers.PrimaryKeyRelatedField(many=True, read_only=True)
     state = serializers.CharField(source="job.state")
     error = serializers.CharField(source="job.error")
 

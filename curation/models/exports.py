@@ -38,7 +38,9 @@ class Export(models.Model):
 
     id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
     kind = models.CharField(_("kind"), max_length=10, choices=Kind, default=Kind.PREFERENCE)
-    project = models.ForeignKey(Project, models.PROTECT, null=True, blank=True, related_name="+")
+    project = models.ForeignKey(
+        Project, models.PROTECT, null=True, blank=True, related_name="+", verbose_name=_("project")
+    )
     instance_sets = models.ManyToManyField(InstanceSet, blank=True, related_name="+", verbose_name=_("instance sets"))
     test_share = models.DecimalField(
         _("share held out"),

@@ -99,7 +99,8 @@ class _Builder:
         self.guidelines: set[int] = set()
         self.units: list[tuple[int, int, int]] = []
         self.unit_prompts: list[int] = []
-        self.question = export.project.question
+        assert export.project is not None  # a constraint says so of every export of preferences
+        self.project, self.question = export.project, export.project.question
         # Of the last judgement that is in: unlike the time of building, the same each time.
         self.as_of = datetime.min.replace(tzinfo=UTC)
 
@@ -116,7 +117,7 @@ class _Builder:
                 _("There is no preference to export yet: nobody has ranked one output of this project above another.")
             )
         manifest = self._manifest()
-        card = preference_card(manifest, f"{self.export.project.name}: preferences")
+        card = preference_card(manifest, f"{self.project.name}: preferences")
         manifest["files"] = folders.written(self.folder, card, self.splits, selection)
         return manifest
 
@@ -168,7 +169,7 @@ class _Builder:
         self.counts["rows"] += rows
 
     def _manifest(self) -> dict[str, Any]:
-        export, project = self.export, self.export.project
+        export, project = self.export, self.project
         units = np.array(self.units, dtype=np.int64).reshape(-1, 3)
         figures = all_measures(units, np.array(self.unit_prompts, dtype=np.int64))
         return {

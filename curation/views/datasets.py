@@ -1,5 +1,6 @@
 """The pages of datasets, templates and instances: for those who oversee any project, to change for its makers."""
 
+from collections.abc import Sequence
 from typing import Any
 from uuid import UUID
 
@@ -26,7 +27,7 @@ PAGE = 25
 PREVIEWED = 3
 
 
-class Stretch:
+class Stretch(Sequence):
     """A page of something that is no queryset: `load(start, count)` of `total`."""
 
     def __init__(self, total: int, load) -> None:
@@ -35,7 +36,7 @@ class Stretch:
     def __len__(self) -> int:
         return self.total
 
-    def __getitem__(self, key: slice) -> Any:
+    def __getitem__(self, key: Any) -> Any:
         return self.load(key.start, key.stop - key.start)
 
 

@@ -29,9 +29,11 @@ def finish(command: BaseCommand, export: Export, out: Path | None) -> None:
     if not export.built:
         export.job.refresh_from_db()
         raise CommandError(export.job.error or f"The job is {export.job.state}; a worker may have taken it over.")
-    for file in export.files.select_related("blob") if out else []:
-        (out / file.path).parent.mkdir(parents=True, exist_ok=True)
-        shutil.copyfile(blobs.file_of(file.blob), out / file.path)
+    assert export.manifest is not None
+    if out:
+        for file in export.files.select_related("blob"):
+            (out / file.path).parent.mkdir(parents=True, exist_ok=True)
+            shutil.copyfile(blobs.file_of(file.blob), out / file.path)
     rows = {split: figures["rows"] for split, figures in export.manifest["splits"].items()}
     counts = ", ".join(f"{name} {count}" for name, count in sorted(export.manifest["counts"].items()))
     command.stdout.write(f"{export.pk} manifest {export.manifest_sha256}")
