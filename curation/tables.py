@@ -1,5 +1,6 @@
 """Parquet files whose bytes depend on their rows alone: row groups have a fixed size, so batches leave no trace."""
 
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -7,6 +8,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 ROW_GROUP = 10_000
+BUFFER = 64 * 1024  # bytes of each column
 
 
 class RowWriter:
@@ -37,6 +39,16 @@ class RowWriter:
         if self._waiting:
             self._flush()
         self._parquet.close()
+
+
+def batches_of(file: pq.ParquetFile, size: int) -> Iterator[pa.RecordBatch]:
+    """All rows of an `opened` file. In one thread: more of them would each hold what they had read."""
+    yield from file.iter_batches(batch_size=size, use_threads=False)
+
+
+def opened(path: Path) -> pq.ParquetFile:
+    """A Parquet file that is read bit by bit. By default Arrow reads ahead, and keeps all it has read until the end."""
+    return pq.ParquetFile(path, pre_buffer=False, buffer_size=BUFFER)
 
 
 def rows_between(path: Path, start: int, count: int) -> pa.Table:

@@ -3,6 +3,7 @@
 import pytest
 from django.conf import settings
 from django.core.cache import cache
+from django.utils import translation
 from hypothesis import settings as hypothesis_settings
 
 from tests.world import World
@@ -17,6 +18,13 @@ def settings_of_tests():
     """Pages find their static files without `collectstatic`; passwords are hashed fast, since each test makes people."""
     settings.PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
     settings.STORAGES["staticfiles"]["BACKEND"] = "django.contrib.staticfiles.storage.StaticFilesStorage"
+
+
+@pytest.fixture(autouse=True)
+def language_of_tests():
+    """A request leaves its language behind in the thread of the test; the next test begins without one."""
+    yield
+    translation.deactivate()
 
 
 @pytest.fixture

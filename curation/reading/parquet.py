@@ -6,26 +6,27 @@ from typing import Any
 
 import orjson
 import pyarrow as pa
-import pyarrow.parquet as pq
 from django.utils.translation import gettext as _
 
 from curation.reading.files import GZIP, MAX_ROW_BYTES, Unreadable, no_bytes
 from curation.reading.rows import Problem, Row, check_columns, checked, too_large
+from curation.tables import batches_of, opened
 
-BATCH = 250
-BUFFER = 64 * 1024  # bytes of a column that are read at a time; else it would be a whole row group
+BATCH = 50  # rows that are in memory at once, each of up to MAX_ROW_BYTES
 
 
 def rows(path: Path) -> Iterator[Row | Problem]:
     number = 0
     try:
-        with pq.ParquetFile(path, buffer_size=BUFFER) as file:
+        with opened(path) as file:
             names = file.schema_arrow.names
             check_columns(names)
             kinds = [_plain(one) for one in file.schema_arrow]
-            for batch in file.iter_batches(batch_size=BATCH):
-                size, large = batch.nbytes // max(batch.num_rows, 1), batch.nbytes > MAX_ROW_BYTES
-                columns = [_values(column.cast(kind)) for column, kind in zip(batch.columns, kinds, strict=True)]
+            for batch in batches_of(file, BATCH):
+                arrays = [column.cast(kind) for column, kind in zip(batch.columns, kinds, strict=True)]
+                taken = sum(array.nbytes for array in arrays)  # a dictionary takes less, until it is unfolded
+                size, large = taken // max(batch.num_rows, 1), taken > MAX_ROW_BYTES
+                columns = [_values(array) for array in arrays]
                 for values in zip(*columns, strict=True):
                     number += 1
                     row = dict(zip(names, values, strict=True))

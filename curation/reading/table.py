@@ -73,18 +73,20 @@ class Survey:
         return pa.schema([pa.field(OURS, pa.int64(), nullable=False), *columns])
 
     def refuse(self, problem: Problem) -> None:
-        """Leave the row out. The last step before the table may do so too, for an id that stands twice."""
-        self.refuse_number(problem.row)
-        if len(self.problems) < MAX_PROBLEMS:
-            column = problem.column[:MAX_NAME].replace("\x00", "\ufffd")  # a key of JSON may be anything
-            self.problems.append(Problem(problem.row, column, problem.message))
-
-    def refuse_number(self, row: int) -> None:
-        byte, bit = divmod(row, 8)
+        """Leave the row out. The finished table may show more of them, in any order: `settle` ends that."""
+        byte, bit = divmod(problem.row, 8)
         if byte >= len(self._refused):
             self._refused.extend(bytes(byte + 1 - len(self._refused)))
         self._refused[byte] |= 1 << bit
         self.refused += 1
+        column = problem.column[:MAX_NAME].replace("\x00", "\ufffd")  # a key of JSON may be anything
+        self.problems.append(Problem(problem.row, column, problem.message))
+        if len(self.problems) >= 2 * MAX_PROBLEMS:
+            self.settle()
+
+    def settle(self) -> None:
+        self.problems.sort(key=lambda problem: problem.row)
+        del self.problems[MAX_PROBLEMS:]
 
     def refuses(self, row: int) -> bool:
         byte, bit = divmod(row, 8)
@@ -172,6 +174,7 @@ def survey(path: Path, reading: Reading, progress: Callable[[int], None] = lambd
         found.columns[name].kind = INTEGER
     for column in found.columns.values():
         column.kind = column.kind or TEXT
+    found.settle()
     _check_whole(found, reading, list(found.columns) or names)
     return found
 

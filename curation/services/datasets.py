@@ -16,16 +16,17 @@ from django.db import connection, transaction
 from django.db.models import Max
 from django.utils.translation import gettext as _
 
+from curation import tables
 from curation.models import Dataset
 from curation.queries import duckdb_in
 from curation.reading import LIST, OBJECT, Problem, Reading, Survey, Unreadable, batches, survey
 from curation.services import blobs
-from curation.tables import rows_between
 from jobs.models import Job, JobError
 from jobs.services import enqueue
 
 JOB = "curation.import_dataset"
 READING = ("format", "encoding", "column_names", "id_column", "group_column", "leave_out_refused")
+IDS_AT_ONCE = 200_000
 SUFFIXES = {
     ".jsonl": Dataset.Format.JSONL,
     ".ndjson": Dataset.Format.JSONL,
@@ -140,24 +141,30 @@ class _Import:
                 self.job.advance(done, found.taken, _("writing the rows"))
 
     def _refuse_twins(self, found: Survey, path: Path) -> int:
-        """Refuse each row whose id an earlier one has; how many these are. DuckDB finds them, on disk if need be."""
+        """Refuse each row whose id an earlier one has; how many these are.
+
+        DuckDB finds them, a part of the ids at a time: of all of them at once it would remember each.
+        """
         before = found.refused
         columns = list(found.columns)
         names = ", ".join(f"c{number}" for number in range(len(columns)))  # DuckDB would take “a” and “A” for one
         at = f"c{columns.index(self.dataset.id_column)}"
         query = f"""
-            WITH rows AS (SELECT nr, {at} AS id FROM read_parquet($1) AS file(nr, {names})),
-              firsts AS (SELECT id, min(nr) AS first FROM rows GROUP BY id HAVING count(*) > 1)
-            SELECT nr, left(id::VARCHAR, 80), first FROM rows JOIN firsts USING (id) WHERE nr <> first ORDER BY nr
+            WITH rows AS (
+              SELECT nr, {at} AS id FROM read_parquet($path) AS file(nr, {names}) WHERE hash({at}) % $parts = $part
+            ), firsts AS (SELECT id, min(nr) AS first FROM rows GROUP BY id HAVING count(*) > 1)
+            SELECT nr, left(id::VARCHAR, 80), first FROM rows JOIN firsts USING (id) WHERE nr <> first
         """  # noqa: S608 - names and positions are numbers
         message = _("“%(value)s” is the id of row %(first)d too. Each row needs its own.")
+        parts = found.taken // IDS_AT_ONCE + 1
         with duckdb_in(self.folder) as database:
-            answer = database.execute(query, [str(path)])
-            while rows := answer.fetchmany(1000):
-                for number, value, first in rows:
-                    words = {"value": value, "first": first}
-                    found.refuse(Problem(number, self.dataset.id_column, message % words))
-        found.problems.sort(key=lambda problem: problem.row)
+            for part in range(parts):
+                answer = database.execute(query, {"path": str(path), "parts": parts, "part": part})
+                while rows := answer.fetchmany(1000):
+                    for number, value, first in rows:
+                        words = {"value": value, "first": first}
+                        found.refuse(Problem(number, self.dataset.id_column, message % words))
+        found.settle()
         return found.refused - before
 
     def _refuse(self, found: Survey) -> None:
@@ -196,7 +203,7 @@ def rows_of(dataset: Dataset, start: int, count: int) -> list[dict[str, Any]]:
     """Rows `start` (from 0) to `start + count`, as a template sees them: [{"number": …, "values": {…}}]."""
     assert dataset.table is not None
     nested = [column["name"] for column in dataset.columns if column["kind"] in (LIST, OBJECT)]
-    table = rows_between(blobs.file_of(dataset.table), start, count)
+    table = tables.rows_between(blobs.file_of(dataset.table), start, count)
     return [{"number": row.pop("_row"), "values": restored(row, nested)} for row in table.to_pylist()]
 
 
@@ -214,8 +221,8 @@ def batches_of(dataset: Dataset, size: int = 2000) -> Iterator[list[tuple[int, d
     """All rows, in lists of (number, values)."""
     assert dataset.table is not None
     nested = [column["name"] for column in dataset.columns if column["kind"] in (LIST, OBJECT)]
-    with pq.ParquetFile(blobs.file_of(dataset.table)) as file:
-        for batch in file.iter_batches(batch_size=size):
+    with tables.opened(blobs.file_of(dataset.table)) as file:
+        for batch in tables.batches_of(file, size):
             yield [(row.pop("_row"), restored(row, nested)) for row in batch.to_pylist()]
 
 
