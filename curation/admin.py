@@ -7,6 +7,7 @@ from django.urls import reverse
 from django.utils.html import format_html
 from django.utils.safestring import mark_safe
 from django.utils.translation import gettext_lazy as _
+from django.utils.translation import pgettext
 
 from curation.forms import AboutForm, DatasetForm, add_refusal
 from curation.models import Dataset, Export, InstanceSet, Template, TrainingRun
@@ -63,7 +64,7 @@ class DatasetAdmin(admin.ModelAdmin):
 
     @admin.display(description=_("page"))
     def page(self, dataset):
-        return format_html('<a href="{}">{}</a>', reverse("dataset", args=[dataset.pk]), _("open"))
+        return format_html('<a href="{}">{}</a>', reverse("dataset", args=[dataset.pk]), pgettext("link", "open"))
 
     def get_fields(self, request, obj=None):
         return AboutForm.Meta.fields if obj else ["upload", *DatasetForm.Meta.fields]
@@ -98,7 +99,7 @@ class TemplateAdmin(ImmutableAdmin):
 
     @admin.display(description=_("page"))
     def page(self, template):
-        return format_html('<a href="{}">{}</a>', reverse("template", args=[template.pk]), _("open"))
+        return format_html('<a href="{}">{}</a>', reverse("template", args=[template.pk]), pgettext("link", "open"))
 
 
 @admin.register(InstanceSet)
@@ -112,7 +113,7 @@ class InstanceSetAdmin(ImmutableAdmin):
 
     @admin.display(description=_("page"))
     def page(self, instance_set):
-        return format_html('<a href="{}">{}</a>', reverse("instances", args=[instance_set.pk]), _("open"))
+        return format_html('<a href="{}">{}</a>', reverse("instances", args=[instance_set.pk]), pgettext("link", "open"))
 
 
 @admin.register(Export)
@@ -129,7 +130,7 @@ class ExportAdmin(admin.ModelAdmin):
 
     @admin.display(description=_("page"))
     def page(self, export):
-        return format_html('<a href="{}">{}</a>', reverse("export", args=[export.pk]), _("open"))
+        return format_html('<a href="{}">{}</a>', reverse("export", args=[export.pk]), pgettext("link", "open"))
 
     def save_model(self, request, obj, form, change):
         made = request_export(project=obj.project, actor=request.user, test_share=obj.test_share, salt=obj.salt)

@@ -21,7 +21,7 @@ from annotate.models import ApiToken
 from annotate.services.agreement import measure_and_keep
 from annotate.services.tasks import NewCompletion, NewTask, add_tasks
 from annotate.services.tokens import hashed, issue_token, revoke_token
-from curation.models import Export
+from curation.models import Export, TrainingRun
 from curation.services.exports import request_export
 from curation.services.training import start_run
 from curation.tasks import build_export
@@ -403,6 +403,19 @@ def test_every_endpoint_is_in_the_table_of_scopes():
     known = {name for _, name, _, _ in ENDPOINTS} | {"api_schema", "api_docs"}
     assert {name for name in routes().values() if name.startswith("api_")} == known
     assert {scope for _, _, scope, _ in ENDPOINTS} == set(ApiToken.Scope.values)
+
+
+def test_an_export_of_instructions_is_for_those_who_oversee_any_project(site):
+    header = {name: site.world.token(name, "exports:read") for name in ("otto", "ana", "rita")}
+    for name, status in {"otto": 404, "ana": 404, "rita": 200}.items():
+        page, api = site.client(name), Client(headers=header[name])
+        for path in ("", "archive/", "files/manifest.json"):
+            assert answer(page, "get", f"/exports/{site.sft.pk}/{path}").status_code == status, (name, path)
+            assert answer(api, "get", f"/api/exports/{site.sft.pk}/{path}").status_code == status, (name, path)
+        run = TrainingRun.objects.get(export=site.sft)
+        assert answer(page, "get", f"/training-runs/{run.pk}/").status_code == status, name
+        shown = {one["kind"] for one in api.get("/api/exports/").json()["results"]}
+        assert shown == ({"sft", "preference"} if status == 200 else set()), name
 
 
 def test_a_scope_gives_no_more_than_the_roles_of_its_owner(site):

@@ -10,6 +10,7 @@ from django.utils.translation import gettext as _
 from drf_spectacular.types import OpenApiTypes
 from drf_spectacular.utils import OpenApiResponse, extend_schema
 from rest_framework import generics, serializers, status
+from rest_framework.negotiation import BaseContentNegotiation
 from rest_framework.parsers import BaseParser
 from rest_framework.request import Request
 from rest_framework.response import Response
@@ -39,6 +40,16 @@ class FileParser(BaseParser):
 
     def parse(self, stream, media_type=None, parser_context=None):
         return stream
+
+
+class OneFormat(BaseContentNegotiation):
+    """`format` in the query is the file's here, not the answer's, which is JSON."""
+
+    def select_parser(self, request, parsers):
+        return parsers[0]
+
+    def select_renderer(self, request, renderers, format_suffix=None):
+        return renderers[0], renderers[0].media_type
 
 
 class DatasetSerializer(serializers.ModelSerializer):
@@ -78,6 +89,7 @@ class DatasetList(generics.ListAPIView):
     serializer_class = DatasetSerializer
     queryset = Dataset.objects.none()  # for the schema
     parser_classes = [FileParser]
+    content_negotiation_class = OneFormat
 
     def get_queryset(self):
         return access.datasets_of(self.request.user)

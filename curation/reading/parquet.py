@@ -12,7 +12,7 @@ from curation.reading.files import GZIP, MAX_ROW_BYTES, Unreadable, no_bytes
 from curation.reading.rows import Problem, Row, check_columns, checked, too_large
 from curation.tables import batches_of, opened
 
-BATCH = 50  # rows that are in memory at once, each of up to MAX_ROW_BYTES
+BATCH = 32  # rows that are in memory at once, each of up to MAX_ROW_BYTES
 
 
 def rows(path: Path) -> Iterator[Row | Problem]:

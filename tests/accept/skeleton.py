@@ -7,22 +7,18 @@ without them. As root the fresh clone is tried by an unprivileged account too, i
 import json
 import os
 import pwd
-import re
-import signal
 import subprocess
 import sys
 import tempfile
 import time
-import xml.etree.ElementTree as ET
-from collections.abc import Callable
 from pathlib import Path
 
 import httpx
 
+from tests.accept import common
+from tests.accept.common import PROJECT, TRAIN, check, line, run
 from tests.real.pandalm import TESTSET, write_jsonl
 
-PROJECT = Path(__file__).resolve().parents[2]
-TRAIN = PROJECT / ".venv-train" / "bin" / "python"
 TESTS = {
     "tests/browser/test_skeleton.py::test_from_ranking_by_keyboard_to_the_downloaded_pairs": (
         "three rankings by keyboard, one tie; exported, downloaded, loaded by datasets: the pairs written by hand"
@@ -41,75 +37,30 @@ TESTS = {
     "tests/test_access.py": "every route as every role: no 500, nothing open that is not meant to be",
 }
 
-failed = False
-
-
-def line(name: str, figure: str, ok: bool) -> None:
-    global failed
-    failed |= not ok
-    print(f"{'ok  ' if ok else 'FAIL'} {name}\n       {figure}", flush=True)
-
-
-def check(name: str, figure: Callable[[], str]) -> None:
-    """A line from a function that gives its figure, or raises with what fell short."""
-    try:
-        line(name, figure(), True)
-    except (AssertionError, OSError, subprocess.SubprocessError, httpx.HTTPError) as error:
-        line(name, f"{type(error).__name__}: {str(error)[-1500:]}", False)
-
-
-def run(*command: object, cwd: Path = PROJECT, **variables: str) -> str:
-    done = subprocess.run(
-        [str(word) for word in command],
-        cwd=cwd,
-        env=os.environ | variables,
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    assert done.returncode == 0, f"{command} ended with {done.returncode}:\n{done.stdout[-1000:]}{done.stderr[-1000:]}"
-    return done.stdout
-
 
 def fresh_clone(folder: Path, account: pwd.struct_passwd | None) -> str:
     """Clone into the folder, run the two commands of the README, sign in; gives their wall times."""
     who: dict = {}
-    variables = {name: os.environ[name] for name in ("PATH", "LANG") if name in os.environ} | {"HOME": str(folder)}
     if account:
         who = {"user": account.pw_uid, "group": account.pw_gid, "extra_groups": []}
         os.chown(folder, account.pw_uid, account.pw_gid)
         for parent in folder.parents[: len(folder.parents) - 2]:
             parent.chmod(0o755)
-    clone = folder / "plumb line"
-    run("git", "-c", "safe.directory=*", "clone", "--quiet", PROJECT, clone)
+    clone = common.clone_into(folder)
     if account:
         run("chown", "-R", f"{account.pw_uid}:{account.pw_gid}", clone)
+    with common.demo(clone, 8600, account) as demo:
+        sign_in(demo.address, "ana", demo.passwords["ana"])
     began = time.monotonic()
-    demo = subprocess.Popen(
-        ["make", "demo"], cwd=clone, env=variables | {"PORT": "8600"}, text=True,
-        stdout=subprocess.PIPE, stderr=subprocess.STDOUT, start_new_session=True, **who,
-    )  # fmt: skip
-    try:
-        logins, address = {}, ""
-        for said in demo.stdout:
-            address = (re.findall(r"running at (\S+)", said) or [address])[0]
-            logins |= dict(re.findall(r"^(\w+) +(try-\w+)", said))
-            if "Ctrl-C" in said:
-                break
-        assert address, f"`make demo` ended with {demo.poll()}"
-        up = time.monotonic() - began
-        sign_in(address, "ana", logins["ana"])
-    finally:
-        os.killpg(demo.pid, signal.SIGINT)
-        demo.stdout.read()
-        demo.wait(60)
-    left = subprocess.run(["pgrep", "-f", str(clone)], capture_output=True, text=True).stdout.split()
-    assert not left, f"processes left after Ctrl-C: {left}"
-    began = time.monotonic()
-    tests = subprocess.run(["make", "test"], cwd=clone, env=variables, capture_output=True, text=True, **who)
+    tests = subprocess.run(
+        ["make", "test"], cwd=clone, env=common.variables_of(clone), capture_output=True, text=True, **who
+    )
     last = tests.stdout.strip().splitlines()[-1:]
     assert tests.returncode == 0, f"`make test` failed: {tests.stdout[-1500:]}"
-    return f"make demo {up:.0f} s to a page that {'nobody' if account else 'root'} logged in to; make test {time.monotonic() - began:.0f} s: {last}"
+    return (
+        f"make demo {demo.seconds:.0f} s to a page that {account.pw_name if account else 'root'} logged in to; "
+        f"make test {time.monotonic() - began:.0f} s: {last}"
+    )
 
 
 def sign_in(address: str, name: str, password: str) -> None:
@@ -118,30 +69,6 @@ def sign_in(address: str, name: str, password: str) -> None:
         form = {"login": name, "password": password, "csrfmiddlewaretoken": client.cookies["csrftoken"]}
         page = client.post("/accounts/login/", data=form)
         assert page.status_code == 200 and "Everyday answers" in page.text, page.text[-500:]
-
-
-def tests() -> None:
-    """Run the named tests and print a line for each of them."""
-    with tempfile.NamedTemporaryFile(suffix=".xml") as report:
-        command = [sys.executable, "-m", "config.embedded", "accept", sys.executable, "-m", "pytest", "-q", "-n", "0"]
-        subprocess.run(
-            [*command, "-o", "junit_family=xunit1", f"--junitxml={report.name}", *TESTS],
-            cwd=PROJECT, env=os.environ | {"PLUMBLINE_TRAIN_PYTHON": str(TRAIN), "CI": "true"}, check=False,
-        )  # fmt: skip
-        cases = ET.parse(report.name).getroot().iter("testcase")
-        found = [
-            (
-                case.get("classname", "").replace(".", "/") + ".py::" + re.sub(r"\[.*", "", case.get("name", "")),
-                not any(child.tag in ("failure", "error", "skipped") for child in case),
-                [one.get("value", "") for one in case.iter("property") if one.get("name") == "figure"],
-            )
-            for case in cases
-        ]
-    for test, name in TESTS.items():
-        mine = [one for one in found if one[0].startswith(test)]
-        good = sum(ok for _, ok, _ in mine)
-        figures = [figure for *_, said in mine for figure in said]
-        line(name, "; ".join([f"{good} of {len(mine)} passed", *figures]), bool(mine) and good == len(mine))
 
 
 def reward_model(folder: Path) -> str:
@@ -188,11 +115,11 @@ def main() -> int:
                 f"a fresh clone in a path with a space, as {who}: demo and tests with no other step",
                 lambda folder=folder, account=account: fresh_clone(Path(folder), account),
             )
-    tests()
+    common.tests(TESTS)
     with tempfile.TemporaryDirectory(prefix="plumbline-accept-") as folder:
         Path(folder).chmod(0o755)
         check("PandaLM to a reward model, by the commands", lambda: reward_model(Path(folder)))
-    return int(failed)
+    return int(common.failed)
 
 
 if __name__ == "__main__":
