@@ -266,7 +266,7 @@ def test_a_file_is_brought_with_all_that_says_how_it_is_read(world):
         "column_names": ["a", "b"], "leave_out_refused": True, "source": "x", "group_column": "b", "file_name": "texts",
         "state": "queued",
     }  # fmt: skip
-    assert bring(api, kind="text/csv; charset=x").status_code == 201  # whatever it is called
+    assert bring(api, kind="text/csv; header=present").status_code == 201  # whatever it is called
 
 
 def test_a_file_that_is_there_or_on_its_way_is_that_dataset(world):
