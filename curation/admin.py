@@ -113,7 +113,9 @@ class InstanceSetAdmin(ImmutableAdmin):
 
     @admin.display(description=_("page"))
     def page(self, instance_set):
-        return format_html('<a href="{}">{}</a>', reverse("instances", args=[instance_set.pk]), pgettext("link", "open"))
+        return format_html(
+            '<a href="{}">{}</a>', reverse("instances", args=[instance_set.pk]), pgettext("link", "open")
+        )
 
 
 @admin.register(Export)
