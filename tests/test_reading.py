@@ -307,20 +307,21 @@ import sys
 from pathlib import Path
 import django
 django.setup()
-from curation.reading import Reading, Unreadable, survey
-for name in sys.argv[2:]:
-    try:
-        found = survey(Path(name), Reading(sys.argv[1]))
-        print(found.rows, found.refused, found.problems[:1])
-    except Unreadable as error:
-        print(error)
+from curation.reading import Reading, Unreadable, batches, survey
+path, reading = Path(sys.argv[2]), Reading(sys.argv[1])
+try:
+    found = survey(path, reading)
+    taken = 0 if found.refused else sum(table.num_rows for table in batches(path, reading, found))
+    print(found.rows, "rows,", taken, "taken", found.problems[:1])
+except Unreadable as error:
+    print(error)
 print([line for line in open("/proc/self/status") if line.startswith("VmHWM")][0].split()[1])
 """
 
 
-def megabytes_and_words(file_format: str, *paths: Path) -> tuple[float, str]:
-    """The most memory that a process of its own takes to survey files, and what it says of the last of them."""
-    command = [sys.executable, "-c", MEASURE, file_format, *map(str, paths)]
+def megabytes_and_words(file_format: str, path: Path) -> tuple[float, str]:
+    """The most memory that a process of its own takes to read a file, and what it says of it."""
+    command = [sys.executable, "-c", MEASURE, file_format, str(path)]
     environment = os.environ | {"DJANGO_SETTINGS_MODULE": "config.settings"}
     done = subprocess.run(command, cwd=PROJECT, env=environment, capture_output=True, text=True, check=True)
     *_said, last, peak = done.stdout.strip().splitlines()
@@ -363,3 +364,14 @@ def test_a_quote_that_is_open_for_100_megabytes_takes_no_memory(tmp_path, small_
     peak, said = megabytes_and_words("csv", path)
     assert "Problem(row=1" in said
     assert peak < usual + 80
+
+
+def test_a_parquet_file_that_says_one_long_text_many_times_takes_bounded_memory(tmp_path, small_file):
+    texts = pa.DictionaryArray.from_arrays(pa.array([0] * 1000, pa.int32()), pa.array(["x" * 4_000_000]))
+    path = tmp_path / "file"
+    path.write_bytes(parquet({"text": texts, "n": list(range(1000))}))
+    assert path.stat().st_size < 1_000_000  # and 4 GB unfolded
+    usual, _ = megabytes_and_words("csv", small_file)
+    peak, said = megabytes_and_words("parquet", path)
+    assert "1000 rows, 1000 taken" in said
+    assert peak < usual + 1000
