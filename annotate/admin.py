@@ -23,21 +23,7 @@ from annotate.models import (
     Task,
 )
 from annotate.services import projects, tokens
-
-
-class ReadOnly:
-    """For rows that people look at and never change by hand."""
-
-    show_full_result_count = False
-
-    def has_add_permission(self, request, obj=None):
-        return False
-
-    def has_change_permission(self, request, obj=None):
-        return False
-
-    def has_delete_permission(self, request, obj=None):
-        return False
+from jobs.admin import ReadOnly
 
 
 class MembershipInline(admin.TabularInline):

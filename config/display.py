@@ -9,7 +9,7 @@ from django.utils.http import url_has_allowed_host_and_scheme
 from django.utils.translation import gettext_lazy as _
 from django.views.decorators.http import require_POST
 
-from annotate.access import OVERSEERS, projects_of
+from curation.access import sees_datasets
 
 THEMES = {"system": _("As the system"), "light": _("Light"), "dark": _("Dark")}
 SECTIONS = {"templates": "datasets", "instances": "datasets", "training-runs": "exports"}
@@ -29,9 +29,7 @@ def around(request: HttpRequest) -> dict:
 
 
 def _oversees_any(user) -> bool:
-    if user is None or not user.is_authenticated:
-        return False
-    return user.is_superuser or projects_of(user, OVERSEERS).exists()
+    return user is not None and user.is_authenticated and sees_datasets(user)
 
 
 @login_not_required

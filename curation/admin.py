@@ -14,21 +14,22 @@ from curation.models import Dataset, Export, InstanceSet, Template, TrainingRun
 from curation.reports import card_html, curves_of
 from curation.services.datasets import Known, request_import
 from curation.services.exports import request_export
+from jobs.admin import ReadOnly
 
 
-class ImmutableAdmin(admin.ModelAdmin):
-    """What is looked at here and never changed."""
+class PageAdmin(admin.ModelAdmin):
+    """Of rows that have a page of their own, named `page_name`, and perhaps a job."""
 
+    page_name: str
     show_full_result_count = False
 
-    def has_add_permission(self, request):
-        return False
+    @admin.display(description=_("state"))
+    def state(self, row):
+        return row.job.get_state_display()
 
-    def has_change_permission(self, request, obj=None):
-        return False
-
-    def has_delete_permission(self, request, obj=None):
-        return False
+    @admin.display(description=_("page"))
+    def page(self, row):
+        return format_html('<a href="{}">{}</a>', reverse(self.page_name, args=[row.pk]), pgettext("link", "open"))
 
 
 class DatasetImportForm(DatasetForm):
@@ -51,20 +52,13 @@ class DatasetImportForm(DatasetForm):
 
 
 @admin.register(Dataset)
-class DatasetAdmin(admin.ModelAdmin):
+class DatasetAdmin(PageAdmin):
+    page_name = "dataset"
     list_display = ["__str__", "licence", "language", "rows", "refused", "state", "page", "actor", "created_at"]
     list_filter = ["language", "licence"]
     search_fields = ["name", "source"]
     list_select_related = ["job", "actor"]
     show_full_result_count = False
-
-    @admin.display(description=_("state"))
-    def state(self, dataset):
-        return dataset.job.get_state_display()
-
-    @admin.display(description=_("page"))
-    def page(self, dataset):
-        return format_html('<a href="{}">{}</a>', reverse("dataset", args=[dataset.pk]), pgettext("link", "open"))
 
     def get_fields(self, request, obj=None):
         return AboutForm.Meta.fields if obj else ["upload", *DatasetForm.Meta.fields]
@@ -91,48 +85,29 @@ class DatasetAdmin(admin.ModelAdmin):
 
 
 @admin.register(Template)
-class TemplateAdmin(ImmutableAdmin):
+class TemplateAdmin(ReadOnly, PageAdmin):
+    page_name = "template"
     list_display = ["name", "version", "dataset", "task_type", "language", "page", "actor", "created_at"]
     list_filter = ["task_type", "language", "dataset"]
     search_fields = ["name", "dataset"]
     list_select_related = ["actor"]
 
-    @admin.display(description=_("page"))
-    def page(self, template):
-        return format_html('<a href="{}">{}</a>', reverse("template", args=[template.pk]), pgettext("link", "open"))
-
 
 @admin.register(InstanceSet)
-class InstanceSetAdmin(ImmutableAdmin):
+class InstanceSetAdmin(ReadOnly, PageAdmin):
+    page_name = "instances"
     list_display = ["dataset", "template", "seed", "instances", "state", "page", "actor", "created_at"]
     list_select_related = ["dataset", "template", "job", "actor"]
 
-    @admin.display(description=_("state"))
-    def state(self, instance_set):
-        return instance_set.job.get_state_display()
-
-    @admin.display(description=_("page"))
-    def page(self, instance_set):
-        return format_html(
-            '<a href="{}">{}</a>', reverse("instances", args=[instance_set.pk]), pgettext("link", "open")
-        )
-
 
 @admin.register(Export)
-class ExportAdmin(admin.ModelAdmin):
+class ExportAdmin(PageAdmin):
+    page_name = "export"
     list_display = ["id", "kind", "project", "state", "page", "actor", "created_at"]
     list_filter = ["kind", "project"]
     list_select_related = ["project", "job", "actor"]
     fields = ["project", "test_share", "salt"]  # of preferences; one of instructions is started on its page
     show_full_result_count = False
-
-    @admin.display(description=_("state"))
-    def state(self, export):
-        return export.job.get_state_display()
-
-    @admin.display(description=_("page"))
-    def page(self, export):
-        return format_html('<a href="{}">{}</a>', reverse("export", args=[export.pk]), pgettext("link", "open"))
 
     def save_model(self, request, obj, form, change):
         made = request_export(project=obj.project, actor=request.user, test_share=obj.test_share, salt=obj.salt)
@@ -147,7 +122,7 @@ class ExportAdmin(admin.ModelAdmin):
 
 
 @admin.register(TrainingRun)
-class TrainingRunAdmin(ImmutableAdmin):
+class TrainingRunAdmin(ReadOnly, admin.ModelAdmin):
     list_display = ["name", "trainer", "status", "export", "actor", "created_at", "finished_at"]
     list_filter = ["status", "trainer"]
     list_select_related = ["export__project", "actor"]

@@ -31,7 +31,7 @@ def _counts(manifest: dict[str, Any]) -> str:
 
 
 def preference_card(manifest: dict[str, Any], name: str) -> str:
-    """README.md: the front matter that `datasets` reads, and what a person should know."""
+    """The card of an export of preference pairs."""
     agreement = "\n".join(
         f"| {figure['name']} | {_figure(figure)} | {figure['n_units']} | {figure['n_groups']} |"
         for figure in manifest["agreement"]

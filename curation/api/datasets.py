@@ -11,16 +11,15 @@ from drf_spectacular.types import OpenApiTypes
 from drf_spectacular.utils import OpenApiResponse, extend_schema
 from rest_framework import generics, serializers, status
 from rest_framework.negotiation import BaseContentNegotiation
-from rest_framework.parsers import BaseParser
 from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
 
 from annotate.access import Role, project_for
-from annotate.api.parsers import TooLarge
+from annotate.api.parsers import LinesParser, TooLarge
 from curation import access
 from curation.forms import names_of
-from curation.models import Dataset, InstanceSet, Template
+from curation.models import USUAL_SEED, Dataset, InstanceSet, Template
 from curation.services import datasets, handover, templates
 
 PAGE = 100
@@ -33,13 +32,10 @@ def refusal(error: ValidationError) -> serializers.ValidationError:
     )
 
 
-class FileParser(BaseParser):
+class FileParser(LinesParser):
     """Hands the body on as a stream, whatever it is called."""
 
     media_type = "*/*"
-
-    def parse(self, stream, media_type=None, parser_context=None):
-        return stream
 
 
 class OneFormat(BaseContentNegotiation):
@@ -215,7 +211,7 @@ class InstanceSetSerializer(serializers.ModelSerializer):
 class NewInstanceSetSerializer(serializers.Serializer):
     dataset = serializers.UUIDField()
     template = serializers.UUIDField()
-    seed = serializers.CharField(max_length=60, default="plumbline")
+    seed = serializers.CharField(max_length=60, default=USUAL_SEED)
 
 
 class InstanceSetList(generics.ListAPIView):

@@ -7,12 +7,13 @@ training    what trainers report back
 """
 
 from curation.models.blobs import Blob
-from curation.models.datasets import Dataset, InstanceSet, Template
+from curation.models.datasets import USUAL_SEED, Dataset, InstanceSet, Template
 from curation.models.exports import MOST_HELD_OUT, Export, ExportFile
 from curation.models.training import TrainingMetric, TrainingRun
 
 __all__ = [
     "MOST_HELD_OUT",
+    "USUAL_SEED",
     "Blob",
     "Dataset",
     "Export",

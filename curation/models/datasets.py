@@ -24,6 +24,7 @@ LANGUAGE_TAG = RegexValidator(
     r"^[A-Za-z]{2,3}(-[A-Za-z0-9]{2,8})*$", _("A language tag is needed, such as en, zh-Hans, or mul for several.")
 )
 LONGEST_TEMPLATE = 20_000
+USUAL_SEED = "plumbline"
 
 
 def check_licence(value: str) -> None:
@@ -224,7 +225,7 @@ class InstanceSet(models.Model):
     dataset = models.ForeignKey(Dataset, models.PROTECT, related_name="instance_sets")
     template = models.ForeignKey(Template, models.PROTECT, related_name="instance_sets")
     seed = models.CharField(
-        _("seed"), max_length=60, default="plumbline", help_text=_("Of what the template chooses at random.")
+        _("seed"), max_length=60, default=USUAL_SEED, help_text=_("Of what the template chooses at random.")
     )
     table = models.ForeignKey(Blob, models.PROTECT, null=True, editable=False, related_name="+")
     dropped_table = models.ForeignKey(Blob, models.PROTECT, null=True, editable=False, related_name="+")

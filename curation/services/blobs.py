@@ -18,8 +18,8 @@ from typing import BinaryIO
 from uuid import uuid4
 
 from django.conf import settings
-from django.db import connection, transaction
 
+from curation.locks import alone_with
 from curation.models import Blob
 
 CHUNK = 1024 * 1024
@@ -94,7 +94,7 @@ def keep(path: Path) -> Blob:
     blob = Blob(sha256=digest.hexdigest(), bytes=size)
     target = Path(settings.MEDIA_ROOT) / blob.path
     target.parent.mkdir(parents=True, exist_ok=True)
-    with _alone_with(blob.sha256):
+    with alone_with(blob.sha256):
         if target.exists() and target.stat().st_size == size:
             path.unlink()  # it is there already; its time stays, and with it the bytes of archives that hold it
             times = target.stat()
@@ -107,14 +107,6 @@ def keep(path: Path) -> Blob:
         finally:
             os.close(folder)
         return Blob.objects.get_or_create(sha256=blob.sha256, defaults={"bytes": size})[0]
-
-
-@contextmanager
-def _alone_with(sha256: str) -> Iterator[None]:
-    """Nobody else keeps or deletes this file until the transaction ends, this one or the one around it."""
-    with transaction.atomic(), connection.cursor() as cursor:
-        cursor.execute("SELECT pg_advisory_xact_lock(%s)", [int(sha256[:15], 16)])
-        yield
 
 
 def file_of(blob: Blob) -> Path:
@@ -151,7 +143,7 @@ def collect_garbage(*, unused_for: timedelta = KEPT_UNUSED) -> Garbage:
 
 def _delete_unnamed(file: Path, before: float) -> int | None:
     """How many bytes were deleted; None where the file is in use, or was just used again."""
-    with _alone_with(file.name):
+    with alone_with(file.name):
         status = file.stat()
         if status.st_ctime >= before or _named(file.name):
             return None

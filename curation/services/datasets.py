@@ -12,11 +12,12 @@ from typing import Any, BinaryIO
 import orjson
 import pyarrow.parquet as pq
 from django.core.exceptions import ValidationError
-from django.db import connection, transaction
+from django.db import transaction
 from django.db.models import Max
 from django.utils.translation import gettext as _
 
 from curation import tables
+from curation.locks import alone_with
 from curation.models import Dataset
 from curation.queries import duckdb_in
 from curation.reading import LIST, OBJECT, Problem, Reading, Survey, Unreadable, batches, survey
@@ -176,9 +177,7 @@ class _Import:
         raise JobError(message % {"refused": found.refused, "rows": found.rows, "first": first})
 
     def _publish(self, found: Survey, path: Path) -> None:
-        with transaction.atomic(), connection.cursor() as cursor:
-            # One at a time per name, so that each gets a version of its own.
-            cursor.execute("SELECT pg_advisory_xact_lock(hashtext(%s))", [f"dataset {self.dataset.name}"])
+        with alone_with(f"dataset {self.dataset.name}"):  # so that each gets a version of its own
             locked = Dataset.objects.select_for_update(of=["self"]).get(pk=self.dataset.pk)
             if locked.whole:  # an attempt that was taken for dead came first
                 return

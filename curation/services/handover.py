@@ -98,7 +98,7 @@ def _sample(instance_set: InstanceSet, count: int) -> frozenset[int]:
     def key(row: int) -> bytes:
         return hashlib.sha256(f"{instance_set.seed}:{row}".encode()).digest()
 
-    rows = (one["row"] for batch in instances_of(instance_set) for one in batch)
+    rows = (one["row"] for batch in instances_of(instance_set, columns=["row"]) for one in batch)
     return frozenset(heapq.nsmallest(count, rows, key=key))
 
 

@@ -76,8 +76,8 @@ class _Builder:
         manifest["files"] = folders.written(self.folder, sft_card(manifest, name), self.splits)
         return manifest
 
-    def _instances(self) -> Iterator[tuple[InstanceSet, dict[str, Any]]]:
-        return ((one, row) for one in self.sets for batch in instances_of(one) for row in batch)
+    def _instances(self, columns: list[str] | None = None) -> Iterator[tuple[InstanceSet, dict[str, Any]]]:
+        return ((one, row) for one in self.sets for batch in instances_of(one, columns=columns) for row in batch)
 
     def _held_out(self, split_group: str) -> bool:
         return is_held_out(split_group, self.export.salt, float(self.export.test_share))
@@ -86,7 +86,7 @@ class _Builder:
         """The prompts that would stand on both sides, and per side how many prompts and groups are left."""
         path = self.folder / "places.parquet"
         with RowWriter(path, PLACES) as places:
-            for _one, row in self._instances():
+            for _one, row in self._instances(["prompt_id", "split_group"]):
                 group = row["split_group"]
                 places.write({"prompt_id": row["prompt_id"], "split_group": group, "held_out": self._held_out(group)})
         with duckdb_in(self.folder) as database:

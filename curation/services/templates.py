@@ -12,19 +12,21 @@ from typing import Any
 
 import orjson
 import pyarrow as pa
+import pyarrow.dataset as parquet
 import pyarrow.parquet as pq
 from django.core.exceptions import ValidationError
-from django.db import connection, transaction
+from django.db import transaction
 from django.db.models import Max, OuterRef, QuerySet, Subquery
 from django.utils.translation import gettext as _
 
 from annotate.services.tasks import prompt_sha256, sha256
 from curation import rendering
-from curation.models import Dataset, InstanceSet, Template
+from curation.locks import alone_with
+from curation.models import USUAL_SEED, Dataset, InstanceSet, Template
 from curation.rendering import Dropped, Instance, Renderer, TemplateError, TemplateSource
 from curation.services import blobs
 from curation.services.datasets import batches_of, rows_of
-from curation.tables import ROW_GROUP, RowWriter, rows_between
+from curation.tables import RowWriter, rows_between
 from jobs.models import Job, JobError
 from jobs.services import enqueue
 
@@ -83,10 +85,13 @@ def save_template(*, dataset: Dataset, actor, **fields: Any) -> Template:
     template = Template(dataset=dataset.name, actor=actor, **fields)
     template.full_clean(exclude=["version", "sha256"], validate_unique=False, validate_constraints=False)
     source = source_of(template)
-    template.columns = sorted(_needed(source, dataset))
+    try:
+        template.columns = sorted(rendering.compile_check(source).columns)
+    except TemplateError as error:
+        raise ValidationError({error.field: explained(error)}) from None
+    _check_columns(template, dataset)
     template.sha256 = source.sha256
-    with transaction.atomic(), connection.cursor() as cursor:
-        cursor.execute("SELECT pg_advisory_xact_lock(hashtext(%s))", [f"template {dataset.name}/{template.name}"])
+    with alone_with(f"template {dataset.name}/{template.name}"):
         versions = Template.objects.filter(dataset=dataset.name, name=template.name)
         newest = versions.order_by("-version").first()
         same = ("sha256", "task_type", "language")
@@ -102,18 +107,13 @@ def _check_whole(dataset: Dataset) -> None:
         raise ValidationError(_("The dataset is not imported yet."))
 
 
-def _needed(source: TemplateSource, dataset: Dataset) -> frozenset[str]:
-    """The columns that a template reads. Raises ValidationError where it is wrong, or where the dataset lacks one."""
-    try:
-        checked = rendering.compile_check(source)
-    except TemplateError as error:
-        raise ValidationError({error.field: explained(error)}) from None
+def _check_columns(template: Template, dataset: Dataset) -> None:
+    """Raises ValidationError where the dataset lacks a column that the template reads."""
     known = {column["name"].replace("-", "_") for column in dataset.columns}
-    if missing := sorted(checked.columns - known):
+    if missing := [column for column in template.columns if column not in known]:
         message = _("There is no column “%(missing)s”. The dataset has: %(known)s.")
         words = {"missing": "”, “".join(missing), "known": ", ".join(sorted(known))}
         raise ValidationError({"jinja": message % words})
-    return checked.columns
 
 
 def preview(
@@ -133,7 +133,6 @@ def _seed(dataset: Dataset, seed: str) -> str:
 # --- Instances --------------------------------------------------------------------------------------------------------
 
 
-@transaction.atomic
 def request_instances(*, dataset: Dataset, template: Template, seed: str, actor, send: bool = True) -> InstanceSet:
     """Start to render all rows of a dataset. One that is there already is returned; one that failed is started again.
 
@@ -143,21 +142,19 @@ def request_instances(*, dataset: Dataset, template: Template, seed: str, actor,
     _check_whole(dataset)
     if dataset.name != template.dataset:  # names of instances would mean two things
         raise ValidationError(_("The template is written for the dataset “%(name)s”.") % {"name": template.dataset})
-    _needed(source_of(template), dataset)
+    _check_columns(template, dataset)
     key = f"{dataset.pk}:{template.pk}:{seed}"
-    with connection.cursor() as cursor:
-        cursor.execute("SELECT pg_advisory_xact_lock(hashtext(%s))", [f"instances {key}"])
-    found = InstanceSet.objects.filter(dataset=dataset, template=template, seed=seed).select_related("job").first()
-    if found and found.job.state != Job.State.FAILED:
-        return found
-    if found:
-        found.delete()
-    job = enqueue(
-        kind=JOB, key=key, parameters={"dataset": str(dataset), "template": str(template)}, actor=actor, send=send
-    )
-    made = InstanceSet(dataset=dataset, template=template, seed=seed, job=job, actor=actor)
-    made.full_clean()
-    made.save()
+    with alone_with(f"instances {key}"):
+        found = InstanceSet.objects.filter(dataset=dataset, template=template, seed=seed).select_related("job").first()
+        if found and found.job.state != Job.State.FAILED:
+            return found
+        if found:
+            found.delete()
+        about = {"dataset": str(dataset), "template": str(template)}
+        job = enqueue(kind=JOB, key=key, parameters=about, actor=actor, send=send)
+        made = InstanceSet(dataset=dataset, template=template, seed=seed, job=job, actor=actor)
+        made.full_clean()
+        made.save()
     return made
 
 
@@ -222,16 +219,17 @@ def split_group(dataset: Dataset, values: dict[str, Any]) -> str:
 
 def instance_name(instance_set: InstanceSet, row: int) -> str:
     """What an instance is called in files and tasks. The seed is in it where it is not the usual one."""
-    usual = InstanceSet._meta.get_field("seed").default
-    seed = "" if instance_set.seed == usual else f":{instance_set.seed}"
+    seed = "" if instance_set.seed == USUAL_SEED else f":{instance_set.seed}"
     return f"{instance_set.title}{seed}#{row}"
 
 
-def instances_of(instance_set: InstanceSet, size: int = 2000) -> Iterator[list[dict[str, Any]]]:
-    """All instances, in lists of rows of SCHEMA."""
+def instances_of(
+    instance_set: InstanceSet, size: int = 2000, columns: list[str] | None = None
+) -> Iterator[list[dict[str, Any]]]:
+    """All instances, in lists of rows of SCHEMA, or of some of its columns."""
     assert instance_set.table is not None
     with pq.ParquetFile(blobs.file_of(instance_set.table)) as file:
-        for batch in file.iter_batches(batch_size=size):
+        for batch in file.iter_batches(batch_size=size, columns=columns):
             yield batch.to_pylist()
 
 
@@ -244,12 +242,8 @@ def instances_between(instance_set: InstanceSet, start: int, count: int) -> list
 def dropped_examples(instance_set: InstanceSet, most: int = 10) -> dict[str, list[int]]:
     """The numbers of the first rows that were dropped, by reason."""
     assert instance_set.dropped_table is not None
-    found: dict[str, list[int]] = {reason: [] for reason in instance_set.dropped}
-    with pq.ParquetFile(blobs.file_of(instance_set.dropped_table)) as file:
-        for batch in file.iter_batches(batch_size=ROW_GROUP):
-            for one in batch.to_pylist():
-                if len(found[one["reason"]]) < most:
-                    found[one["reason"]].append(one["row"])
-            if all(len(rows) >= min(most, instance_set.dropped[reason]) for reason, rows in found.items()):
-                break
-    return found
+    rows = parquet.dataset(blobs.file_of(instance_set.dropped_table), format="parquet")
+    return {
+        reason: rows.head(most, columns=["row"], filter=parquet.field("reason") == reason)["row"].to_pylist()
+        for reason in instance_set.dropped
+    }

@@ -16,7 +16,7 @@ from django.views.decorators.http import require_GET, require_http_methods, requ
 
 from curation import access
 from curation.forms import AboutForm, DatasetForm, HandoverForm, InstancesForm, TemplateForm, add_refusal
-from curation.models import Dataset, InstanceSet
+from curation.models import USUAL_SEED, Dataset, InstanceSet
 from curation.rendering import REASONS, Dropped, TemplateError, TemplateSource
 from curation.services import datasets as verbs
 from curation.services import handover
@@ -169,13 +169,12 @@ def _starting_point(request: PageRequest, found: Dataset) -> dict[str, str]:
 def _preview(start: str, found: Dataset, source: TemplateSource) -> dict[str, Any]:
     """What a template makes of a few rows, or why it cannot."""
     at = min(int(start) if start.isdecimal() and len(start) < 19 else 0, max((found.rows or 1) - 1, 0))
-    shown: dict[str, Any] = {"start": at, "first": at + 1, "before": max(at - PREVIEWED, 0), "after": at + PREVIEWED}
+    shown: dict[str, Any] = {"start": at, "before": max(at - PREVIEWED, 0), "after": at + PREVIEWED}
     try:
-        made = template_verbs.preview(dataset=found, source=source, seed="plumbline", start=at, count=PREVIEWED)
+        made = template_verbs.preview(dataset=found, source=source, seed=USUAL_SEED, start=at, count=PREVIEWED)
     except TemplateError as error:
         return shown | {"error": template_verbs.explained(error)}
     return shown | {
-        "last": at + len(made),
         "more": at + PREVIEWED < (found.rows or 0),
         "made": [
             {

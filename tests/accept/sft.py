@@ -67,6 +67,14 @@ class Site:
         manifest: dict = json.loads((out / "manifest.json").read_text())
         return manifest
 
+    def rendered(self, dataset: str, templates: list[dict], out: Path) -> dict:
+        """The export of a dataset under these templates: its manifest."""
+        file = self.folder / f"{dataset}.templates.json"
+        file.write_text(json.dumps(templates))
+        self.manage("add_templates", dataset, file)
+        self.manage("make_instances", dataset)
+        return self.export(out, dataset)
+
 
 @contextmanager
 def site() -> Iterator[Site]:
@@ -156,16 +164,12 @@ def ag_news(here: Site) -> str:
         }
         for name, source in promptsource(DATA / "promptsource/templates/ag_news/templates.yaml").items()
     ]
-    file = here.folder / "ag-news.json"
-    file.write_text(json.dumps(adapted))
     said = here.manage(
         "import_dataset", DATA / "ag_news/test.csv", "--name", "ag-news", "--licence", "LicenseRef-unknown",
         "--language", "en", "--columns", "label,title,description",
     )  # fmt: skip
     assert "7600 rows, 0 refused" in said, said
-    here.manage("add_templates", "ag-news", file)
-    here.manage("make_instances", "ag-news")
-    manifest = here.export(here.folder / "ag-news-all", "ag-news")
+    manifest = here.rendered("ag-news", adapted, here.folder / "ag-news-all")
     assert manifest["counts"]["instances"] == 7600 * len(adapted)
     first = adapted[0]["name"]
     here.export(here.folder / "ag-news", f"ag-news/{first}")
@@ -174,15 +178,11 @@ def ag_news(here: Site) -> str:
 
 
 def ocnli(here: Site) -> str:
-    file = here.folder / "ocnli.json"
-    file.write_text(json.dumps(OCNLI_TEMPLATES))
     said = here.manage(
         "import_dataset", DATA / "ocnli/test_public.json", "--name", "ocnli", "--licence", "LicenseRef-unknown",
         "--language", "zh-Hans", "--group-column", "prem_id",
     )  # fmt: skip
-    here.manage("add_templates", "ocnli", file)
-    here.manage("make_instances", "ocnli")
-    manifest = here.export(here.folder / "ocnli", "ocnli")
+    manifest = here.rendered("ocnli", OCNLI_TEMPLATES, here.folder / "ocnli")
     loss = trained(here, here.folder / "ocnli", "--epochs", "3", "--learning-rate", "0.002", "--batch-size", "16")
     return f"{said.splitlines()[0].split(' ', 1)[1]}; {said_of(manifest)}; {loss} (bound: intervals apart)"
 

@@ -3,7 +3,7 @@
 from django.core.exceptions import ValidationError
 from django.core.management.base import BaseCommand, CommandError
 
-from curation.models import InstanceSet
+from curation.models import USUAL_SEED, InstanceSet
 from curation.services.exports import request_sft_export
 
 from ._named import dataset_named, templates_named
@@ -15,7 +15,7 @@ class Command(BaseCommand):
 
     def add_arguments(self, parser):
         parser.add_argument("sources", nargs="+", help="dataset, dataset@version, or either with /template")
-        parser.add_argument("--seed", default="plumbline", help="of the instances (default plumbline)")
+        parser.add_argument("--seed", default=USUAL_SEED, help="of the instances (default %(default)s)")
         add_arguments(parser)
 
     def handle(self, *args, sources, seed, test_share, salt, out, **options):

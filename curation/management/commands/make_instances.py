@@ -3,6 +3,7 @@
 from django.core.exceptions import ValidationError
 from django.core.management.base import BaseCommand, CommandError
 
+from curation.models import USUAL_SEED
 from curation.services.templates import request_instances
 from curation.tasks import build_instances
 
@@ -15,7 +16,7 @@ class Command(BaseCommand):
     def add_arguments(self, parser):
         parser.add_argument("dataset", help="its name, or name@version")
         parser.add_argument("templates", nargs="*", help="names of templates; all of the dataset's if there are none")
-        parser.add_argument("--seed", default="plumbline", help="of what templates choose at random")
+        parser.add_argument("--seed", default=USUAL_SEED, help="of what templates choose at random")
 
     def handle(self, *args, dataset, templates, seed, **options):
         over = dataset_named(dataset)
