@@ -82,16 +82,24 @@ def celery_beat(**environment: str) -> Iterator[None]:
 @contextmanager
 def web_server(**environment: str) -> Iterator[str]:
     """Run gunicorn as in production, and give its address."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
+    with web_processes(**environment) as (address, _process):
+        yield address
+
+
+@contextmanager
+def web_processes(port: int | None = None, **environment: str) -> Iterator[tuple[str, subprocess.Popen]]:
+    """The same, with the process of the master, so that a test can kill it, and start another at the same port."""
+    if port is None:
+        with socket.socket() as probe:
+            probe.bind(("127.0.0.1", 0))
+            port = probe.getsockname()[1]
     address = f"http://127.0.0.1:{port}"
     command = ("gunicorn", "config.wsgi", "--bind", f"127.0.0.1:{port}", "--no-control-socket")
     size = ("--worker-class", "gthread", "--workers", "2", "--threads", "4")
     # DEBUG only so that pages find their static files without `collectstatic`.
     variables = {"DEBUG": "1"} | environment
-    with _process(*command, *size, answers=lambda: _answers(f"{address}/healthz/"), **variables):
-        yield address
+    with _process(*command, *size, answers=lambda: _answers(f"{address}/healthz/"), **variables) as process:
+        yield address, process
 
 
 def _answers(address: str) -> bool:

@@ -1,89 +1,143 @@
-"""Many people at once, and workers that die: on real processes, over HTTP, with the figures recorded."""
+"""Many people at once, and processes that die: on real ones, over HTTP, with the figures recorded.
 
+PLUMBLINE_LOAD_TASKS sets the number of tasks: the suite takes a few hundred, `make accept-workplace` two thousand.
+"""
+
+import os
 import random
-import re
+import signal
+import subprocess
+import threading
 import time
 from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack, suppress
 
-import httpx
+import psutil
 import pytest
 from celery import current_app
-from django.contrib.auth.models import User
 from django.db import transaction
-from django.test import Client
+from django.db.models import Count, F
 
-from annotate.models import Slot
-from annotate.services.projects import enrol
+from annotate.models import Annotation, Slot, Task
+from annotate.services import ledger
 from curation.models import Export
 from curation.services import exports
 from jobs.models import Job
-from tests.stack import celery_beat, celery_worker, web_server
+from tests.crowd import PEOPLE, TABS, Tab, end_some_lease, meanwhile, no_place_is_left, sessions_of_a_crowd, watch
+from tests.stack import celery_beat, celery_worker, web_processes, web_server
 
 pytestmark = pytest.mark.django_db(transaction=True)
-CSRF = "a" * 32
-PEOPLE, TABS, TASKS, OVERLAP = 12, 2, 400, 3
+TASKS, OVERLAP = int(os.environ.get("PLUMBLINE_LOAD_TASKS", "300")), 3
 
 
-class Tab:
-    """One browser tab of an annotator: claims, reads the page, ranks at random, until there is nothing more."""
-
-    def __init__(self, address: str, session: str, seed: int) -> None:
-        self.statuses: Counter[int] = Counter()
-        self.luck = random.Random(seed)
-        self.http = httpx.Client(
-            base_url=address,
-            cookies={"sessionid": session, "csrftoken": CSRF},
-            headers={"X-CSRFToken": CSRF},
-            timeout=60,
-        )
-
-    def request(self, method: str, path: str, **options) -> httpx.Response:
-        response = self.http.request(method, path, **options)
-        self.statuses[response.status_code] += 1
-        return response
-
-    def work(self) -> Counter[int]:
-        while "/work/" in (address := self.request("POST", "/projects/kitchen/claim/").headers.get("location", "")):
-            page = self.request("GET", address).text
-            answer = {name: str(self.luck.randint(1, 3)) for name in set(re.findall(r'name="(tier_[A-I])"', page))}
-            answer["key"] = re.search(r'name="key" value="([^"]+)"', page)[1]
-            self.request("POST", f"{address}submit/", data=answer, headers={"HX-Request": "true"})
-        self.http.close()
-        return self.statuses
+def work_off(address: str, sessions: list[str], done: threading.Event, deaths: float = 0.0) -> list[Tab]:
+    """Let two tabs of everybody work until `done`, and give them with what they saw."""
+    with ThreadPoolExecutor(PEOPLE * TABS) as pool:
+        tabs = [Tab(address, session, seed, done, deaths) for seed, session in enumerate(sessions * TABS)]
+        return list(pool.map(Tab.work, tabs))
 
 
-@pytest.fixture
-def crowd(world) -> list[str]:
-    """The sessions of twelve annotators."""
-    sessions = []
-    for number in range(PEOPLE):
-        user = User.objects.create_user(f"person{number}")
-        enrol(project=world.project, user=user)
-        client = Client()
-        client.force_login(user)
-        sessions.append(client.cookies["sessionid"].value)
-    return sessions
-
-
-def test_24_clients_of_12_people_fill_every_place_once(world, crowd, record_property):
-    world.project.overlap = OVERLAP
-    world.tasks(TASKS, outputs=3)
-    with web_server() as address, ThreadPoolExecutor(PEOPLE * TABS) as pool:
-        tabs = [Tab(address, session, seed) for seed, session in enumerate(crowd * TABS)]
-        statuses = sum(pool.map(Tab.work, tabs), Counter())
-    counting = Slot.objects.counting().filter(project=world.project).count()
-    per_task = Counter(Slot.objects.counting().values_list("task_id", flat=True))
-    over = sum(number > OVERLAP for number in per_task.values())
-    held = Counter(Slot.objects.exclude(holder=None).values_list("task_id", "holder_id"))
-    twice = sum(number > 1 for number in held.values())
+def check(tabs: list[Tab], record_property) -> None:
+    """What must hold of the ledger and of what the tabs were told, whatever happened. Records the figures."""
+    tasks = Task.objects.filter(purpose=Task.Purpose.WORK)
+    targets = dict(tasks.values_list("pk", "target_overlap"))
+    counting = Counter(Slot.objects.counting().values_list("task_id", flat=True))
+    over = sum(number > targets[task] for task, number in counting.items())
+    short = sum(counting[task] < target for task, target in targets.items())
+    held = Slot.objects.exclude(holder=None).values("task", "holder").annotate(n=Count("pk")).filter(n__gt=1).count()
+    keys = {key for tab in tabs for key in tab.acknowledged}
+    acknowledged = sum(len(tab.acknowledged) for tab in tabs)
+    rows = Annotation.objects.filter(idempotency_key__in=keys).count()
+    statuses = sum((tab.statuses for tab in tabs), Counter())
     errors = sum(number for status, number in statuses.items() if status >= 400)
+    others = Slot.objects.exclude(task__purpose=Task.Purpose.WORK).filter(status=Slot.Status.SUBMITTED).count()
+    lost = dict(Slot.objects.filter(status__in=["expired", "extra"]).values_list("status").annotate(Count("pk")))
     record_property(
         "figure",
-        f"{counting} of {TASKS * OVERLAP} places filled, {over} tasks over target, {twice} (task, annotator) twice, "
-        f"{errors} responses of 400 or more in {statuses.total()}",
+        f"{counting.total()} of {sum(targets.values())} places filled on {len(targets)} tasks, {over} tasks over target, "
+        f"{held} (task, annotator) twice, {rows} rows for {acknowledged} acknowledged answers, {errors} responses of 400 or "
+        f"more in {statuses.total()}; {sum(tab.killed for tab in tabs)} clients killed, {lost.get('expired', 0)} leases "
+        f"ended unanswered, {lost.get('extra', 0)} late answers kept as extra, {others} answers to tasks that are not work",
     )
-    assert (counting, over, twice, errors) == (TASKS * OVERLAP, 0, 0, 0)
+    assert (over, short, held, errors) == (0, 0, 0, 0)
+    assert counting.total() == sum(targets.values())
+    assert rows == acknowledged == len(keys)
+
+
+def test_24_clients_of_12_people_fill_every_place_once(world, record_property):
+    """While clients die in the middle of an answer, and leases end under those who are at work."""
+    sessions, done = sessions_of_a_crowd(world), threading.Event()
+    world.project.overlap = OVERLAP
+    world.tasks(TASKS, outputs=3)
+    with web_server() as address, meanwhile(end_some_lease, watch(done, no_place_is_left)):
+        tabs = work_off(address, sessions, done, deaths=0.03)
+    assert Slot.objects.counting().count() == TASKS * OVERLAP
+    assert sum(tab.killed for tab in tabs)
+    check(tabs, record_property)
+
+
+def test_with_gold_languages_places_added_and_late_answers_every_count_still_holds(world, record_property):
+    """Half of the crowd knows Chinese; a tenth of the tasks gets a place more while it is judged."""
+    sessions = sessions_of_a_crowd(world, languages=lambda number: ["en", "zh"] if number % 2 else ["en"])
+    world.project.overlap, world.project.max_overlap, world.project.gold_percent = OVERLAP, OVERLAP + 2, 5
+    world.project.save()
+    tasks = [*world.tasks(TASKS // 4, language="en"), *world.tasks(TASKS // 4, language="zh-Hans")]
+    world.tasks(10, purpose=Task.Purpose.GOLD)
+    grown, done = threading.Event(), threading.Event()
+    left = iter(random.Random(1).sample(tasks, len(tasks) // 10))
+
+    def add_a_place(_luck: random.Random) -> None:
+        task = next(left, None)
+        if task:
+            assert ledger.add_place(task=task)
+        else:
+            grown.set()
+
+    finished = watch(done, lambda: grown.is_set() and no_place_is_left())
+    with web_server() as address, meanwhile(end_some_lease, add_a_place, finished):
+        tabs = work_off(address, sessions, done, deaths=0.03)
+    check(tabs, record_property)
+    assert Task.objects.filter(target_overlap=OVERLAP + 1).count() == len(tasks) // 10
+    chinese = Slot.objects.filter(task__language="zh-Hans").exclude(holder=None)
+    assert not chinese.exclude(holder__languages__contains=["zh"]).exists()
+    assert Slot.objects.filter(task__purpose=Task.Purpose.GOLD, status=Slot.Status.SUBMITTED).exists()
+
+
+def test_with_the_web_processes_killed_under_load_nothing_is_lost_or_doubled(world, record_property):
+    """All processes of the web server are killed with -9, three times, and started anew at the same port."""
+    sessions, done = sessions_of_a_crowd(world), threading.Event()
+    world.project.overlap = OVERLAP
+    world.tasks(TASKS // 2, outputs=3)
+    with ExitStack() as servers:
+        address, process = servers.enter_context(web_processes())
+        port, kills = int(address.rsplit(":", 1)[1]), 0
+
+        def kill_and_start_again(_luck: random.Random) -> None:
+            nonlocal process, kills
+            if kills == 3 or done.wait(1.5):
+                return
+            kills += 1
+            kill_all(process)
+            _, process = servers.enter_context(web_processes(port))
+
+        with meanwhile(kill_and_start_again, end_some_lease, watch(done, no_place_is_left)):
+            tabs = work_off(address, sessions, done)
+    assert kills >= 2
+    record_property("figure", f"{kills} times killed")
+    check(tabs, record_property)
+    assert not Slot.objects.filter(status=Slot.Status.SUBMITTED).exclude(current_annotation__slot=F("pk")).exists()
+
+
+def kill_all(process: subprocess.Popen) -> None:
+    """SIGKILL for the master and its workers, the master first, so that it cannot make new ones."""
+    children = psutil.Process(process.pid).children(recursive=True)
+    process.kill()
+    process.wait()
+    for child in children:
+        with suppress(ProcessLookupError):
+            os.kill(child.pid, signal.SIGKILL)
+    psutil.wait_procs(children, timeout=10)
 
 
 def test_an_export_whose_worker_is_killed_is_built_again_by_itself_with_the_same_bytes(world, record_property):

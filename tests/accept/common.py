@@ -51,12 +51,15 @@ def run(*command: object, cwd: Path = PROJECT, **variables: str) -> str:
     return done.stdout
 
 
-def tests(wanted: Mapping[str, str]) -> None:
-    """Run the named tests and print a line for each of them. A test that is skipped has not passed."""
+def tests(wanted: Mapping[str, str], bounds: Mapping[str, tuple[str, float]] | None = None) -> None:
+    """Run the tests of these files, or whose names begin so, and print a line each. One that is skipped has not passed.
+
+    `bounds`: for some of them, where in its figure a number stands, and how large it may be.
+    """
     with tempfile.NamedTemporaryFile(suffix=".xml") as report:
         command = [sys.executable, "-m", "config.embedded", "accept", sys.executable, "-m", "pytest", "-q", "-n", "0"]
         subprocess.run(
-            [*command, "-o", "junit_family=xunit1", f"--junitxml={report.name}", *wanted],
+            [*command, "-o", "junit_family=xunit1", f"--junitxml={report.name}", *_whole(wanted)],
             cwd=PROJECT, env=os.environ | {"PLUMBLINE_TRAIN_PYTHON": str(TRAIN), "CI": "true"}, check=False,
         )  # fmt: skip
         cases = ET.parse(report.name).getroot().iter("testcase")
@@ -72,7 +75,25 @@ def tests(wanted: Mapping[str, str]) -> None:
         mine = [one for one in found if one[0].startswith(test)]
         good = sum(ok for _, ok, _ in mine)
         figures = [figure for *_, said in mine for figure in said]
-        line(name, "; ".join([f"{good} of {len(mine)} passed", *figures]), bool(mine) and good == len(mine))
+        within = True
+        if bounds and test in bounds:
+            pattern, most = bounds[test]
+            numbers = [float(found[1]) for figure in figures if (found := re.search(pattern, figure))]
+            within = bool(numbers) and max(numbers) <= most
+        line(name, "; ".join([f"{good} of {len(mine)} passed", *figures]), bool(mine) and good == len(mine) and within)
+
+
+def _whole(wanted: Mapping[str, str]) -> list[str]:
+    """What pytest takes for these: a file, or a test by its whole name, which may be named by its beginning only."""
+    names: dict[str, None] = {}
+    for test in wanted:
+        file, _, begins = test.partition("::")
+        if not begins:
+            names[file] = None
+            continue
+        source = (PROJECT / file).read_text(encoding="utf-8")
+        names |= {f"{file}::{name}": None for name in re.findall(rf"^def ({begins}\w*)\(", source, re.MULTILINE)}
+    return list(names)
 
 
 # --- A fresh clone ----------------------------------------------------------------------------------------------------
