@@ -11,11 +11,15 @@ from django.db.models import QuerySet
 from django.http import Http404
 from django.utils.translation import gettext as _
 
-from annotate.models import Annotator, Membership, Project, Slot
+from annotate.models import Annotator, Answer, Flag, HelpRequest, Membership, Project, Question, Slot
 
 Role = Membership.Role
 OVERSEERS = (Role.MANAGER, Role.RESEARCHER, Role.REVIEWER, Role.AUDITOR)
 """Roles that see how a project goes: progress, agreement, exports."""
+ANSWERERS = (Role.MANAGER, Role.RESEARCHER)
+"""Roles that answer questions about the work and decide what becomes of a task that was flagged."""
+REVIEWERS = (Role.REVIEWER, Role.RESEARCHER, Role.MANAGER)
+"""Roles that decide on written work."""
 
 
 def projects_of(user, roles=tuple(Role)) -> QuerySet[Project]:
@@ -52,9 +56,51 @@ def slot_for(user, slug: str, code: UUID | None) -> Slot:
     """The user's own slot. Raises Http404 for everybody else's, whoever asks."""
     slot = (
         Slot.objects.filter(project__slug=slug, code=code, holder__user=user)
-        .select_related("project", "task", "holder", "current_annotation")
+        .select_related("project", "task", "route", "holder", "current_annotation", "draft")
         .first()
     )
     if slot is None:
         raise Http404(_("There is no such task, or it is not yours."))
     return slot
+
+
+def help_request_for(user, slug: str, pk: int) -> HelpRequest:
+    """A question to the researchers, for those who may answer it."""
+    project = project_for(user, slug, ANSWERERS)
+    found = HelpRequest.objects.filter(project=project, pk=pk).select_related("project").first()
+    if found is None:
+        raise Http404(_("There is no such question."))
+    return found
+
+
+def asked_by(user, slug: str, pk: int) -> HelpRequest:
+    """A question of the user's own. Raises Http404 for everybody else's, whoever asks."""
+    found = HelpRequest.objects.filter(project__slug=slug, pk=pk, asker=user).first()
+    if found is None:
+        raise Http404(_("There is no such question, or it is not yours."))
+    return found
+
+
+def flag_for(user, slug: str, pk: int) -> Flag:
+    """A flag on a task, for those who may decide what becomes of it."""
+    project = project_for(user, slug, ANSWERERS)
+    found = Flag.objects.filter(slot__project=project, pk=pk).select_related("slot__task").first()
+    if found is None:
+        raise Http404(_("There is no such flag."))
+    return found
+
+
+def piece_for(user, slug: str, answer_id: int, roles=REVIEWERS) -> Answer:
+    """A piece of written work that somebody else wrote. One's own is not there: nobody reviews himself."""
+    project = project_for(user, slug, roles)
+    written = Answer.objects.filter(question__project=project, question__kind=Question.Kind.DEMONSTRATION)
+    found = (
+        written.exclude(annotation__slot__holder__user=user)
+        .select_related("question", "review__reviewer", "annotation__slot__task", "annotation__slot__route")
+        .select_related("annotation__slot__holder", "annotation__slot__project")
+        .filter(pk=answer_id)
+        .first()
+    )
+    if found is None:
+        raise Http404(_("There is no such piece of work, or it is your own."))
+    return found

@@ -4,6 +4,7 @@ A row that cannot be taken gives a `RowError` that names the line, the field and
 one run finds all of them. Memory does not grow with the file: a line over the limit is not even read whole.
 """
 
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any, BinaryIO
@@ -13,11 +14,26 @@ from django.utils.translation import gettext as _
 
 MAX_ROW_BYTES = 1024 * 1024
 MAX_OUTPUTS = 9
+MOST_STRENGTH = 4
+MOST_SLUGS, MOST_NODES, LONGEST_NODE = 20, 300, 2000
+SLUG = re.compile("[a-z0-9][a-z0-9_-]*")
 ROLES = ("system", "user", "assistant")
 FIELDS = {
-    "row": ("id", "prompt", "completions", "judgements", "language", "group", "priority"),
+    "row": (
+        "id",
+        "prompt",
+        "completions",
+        "judgements",
+        "language",
+        "group",
+        "priority",
+        "skills",
+        "categories",
+        "batch",
+        "tree",
+    ),
     "completion": ("id", "text", "model", "models"),
-    "judgement": ("annotator", "ranking"),
+    "judgement": ("annotator", "ranking", "strength"),
 }
 
 
@@ -46,7 +62,8 @@ class Output:
 @dataclass(frozen=True)
 class Judgement:
     annotator: str
-    tiers: dict[str, int]  # by output id, from 1 for the best; equal for a tie
+    tiers: dict[str, int]  # by output id, from 1 for the best; equal for a tie; unranked ones are not in it
+    strength: int | None = None  # of a comparison of two: how much better, 1 for the least
 
 
 @dataclass(frozen=True)
@@ -59,6 +76,10 @@ class Row:
     language: str
     group: str
     priority: int
+    skills: tuple[str, ...] = ()
+    categories: tuple[str, ...] = ()
+    batch: str = ""
+    tree: dict[str, Any] | None = None
 
 
 def read_rows(file: BinaryIO) -> Iterator[Row | RowError]:
@@ -167,8 +188,9 @@ class _Field:
 
 
 def _row(line: int, value: dict[str, Any]) -> Row:
-    fields = _Field(line, "", value).fields("row", ("id", "prompt", "completions"))
-    outputs = [_output(item) for item in fields["completions"].items(2, MAX_OUTPUTS)]
+    fields = _Field(line, "", value).fields("row", ("id", "prompt"))
+    given = fields["completions"].items(0, MAX_OUTPUTS) if "completions" in fields else []
+    outputs = [_output(item) for item in given]
     for what, values in (("id", [output.id for output in outputs]), ("text", [output.text for output in outputs])):
         again = next((number for number, value in enumerate(values) if value in values[:number]), None)
         if again is not None:
@@ -191,7 +213,43 @@ def _row(line: int, value: dict[str, Any]) -> Row:
         language=fields["language"].text(limit=35) if "language" in fields else "",
         group=fields["group"].name() if "group" in fields else "",
         priority=priority,
+        skills=_slugs(fields.get("skills")),
+        categories=_slugs(fields.get("categories")),
+        batch=fields["batch"].text(limit=100).strip() if "batch" in fields else "",
+        tree=_tree(fields["tree"]) if "tree" in fields else None,
     )
+
+
+def _slugs(field: "_Field | None") -> tuple[str, ...]:
+    """Short names, such as `medicine` or `self-harm`."""
+    if field is None:
+        return ()
+    for item in field.items(0, MOST_SLUGS):
+        if not SLUG.fullmatch(item.text(limit=40)):
+            raise item.fail(_("Small letters, digits and - are allowed here, such as self-harm."))
+    return tuple(dict.fromkeys(field.value))
+
+
+def _tree(field: "_Field") -> dict[str, Any]:
+    """Where the outputs hang: the id of the node they answer, and the nodes of the conversation's tree."""
+    fields = field.fields("tree", ("at", "nodes"))
+    ids: set[str] = set()
+    nodes = []
+    for item in fields["nodes"].items(1, MOST_NODES):
+        node = item.fields("node", ("id", "parent", "role", "content"))
+        if node["role"].value not in ROLES:
+            raise node["role"].fail(_("It must be one of: %(roles)s.") % {"roles": ", ".join(ROLES)})
+        parent = None if node["parent"].value is None else node["parent"].name()
+        if parent is not None and parent not in ids:
+            raise node["parent"].fail(
+                _("There is no node “%(id)s” before this one. Parents come first.") % {"id": parent}
+            )
+        ids.add(node["id"].name())
+        content = node["content"].text(limit=LONGEST_NODE, may_be_empty=True)
+        nodes.append({"id": node["id"].name(), "parent": parent, "role": node["role"].value, "content": content})
+    if fields["at"].name() not in ids:
+        raise fields["at"].fail(_("There is no node of this id in the tree."))
+    return {"at": fields["at"].name(), "nodes": nodes}
 
 
 def _conversation(prompt: _Field) -> list[dict[str, str]]:
@@ -233,8 +291,7 @@ def _judgement(item: _Field, ids: list[str]) -> Judgement:
             if name in tiers:
                 raise output.fail(_("“%(name)s” is ranked twice. Name it once.") % {"name": name})
             tiers[name] = tier
-    if missing := [name for name in ids if name not in tiers]:
-        raise fields["ranking"].fail(
-            _("“%(name)s” is not ranked. A ranking names every output of its row.") % {"name": missing[0]}
-        )
-    return Judgement(annotator=fields["annotator"].name(), tiers=tiers)
+    strength = fields["strength"].value if "strength" in fields else None
+    if strength is not None and (type(strength) is not int or not 1 <= strength <= MOST_STRENGTH):
+        raise fields["strength"].fail(_("A whole number from 1 to %(most)d is needed here.") % {"most": MOST_STRENGTH})
+    return Judgement(annotator=fields["annotator"].name(), tiers=tiers, strength=strength)

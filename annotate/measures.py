@@ -211,18 +211,18 @@ class PairUnits:
     TIE_CATEGORY = 1
 
 
-def pair_units(rankings: Iterable[tuple[Hashable, Hashable, Hashable, Mapping[Any, int]]]) -> PairUnits:
+def pair_units(rankings: Iterable[tuple[Hashable, Hashable, Hashable, Mapping[Any, int | None]]]) -> PairUnits:
     """One unit per task and unordered pair of its completions, from (prompt, task, annotator, {completion: tier}).
 
     The lower tier is the better, as in "first place". Two completions make a unit only where somebody ranked
-    both, so leave unranked ones out. Completion ids of a task must sort among themselves. Raises ValueError
+    both, so leave out those of which nothing is known. Tier None is below all others: two of them are no unit. Completion ids of a task must sort among themselves. Raises ValueError
     when somebody ranked a task twice or a task has two prompts.
     """
     places: dict[tuple[Hashable, Any], int] = {}  # each completion of each task, numbered
     prompts: dict[Hashable, int] = {}
     prompt_of: dict[Hashable, Hashable] = {}
     seen: set[tuple[Hashable, Hashable]] = set()
-    by_size: dict[int, tuple[list[int], list[int]]] = {}  # rankings of one length make a table: places, tiers
+    by_size: dict[int, tuple[list[int], list[float]]] = {}  # rankings of one length make a table: places, tiers
     for prompt, task, annotator, tiers in rankings:
         if (task, annotator) in seen:
             raise ValueError(f"annotator {annotator!r} ranked task {task!r} twice")
@@ -232,15 +232,19 @@ def pair_units(rankings: Iterable[tuple[Hashable, Hashable, Hashable, Mapping[An
         row_places, row_tiers = by_size.setdefault(len(tiers), ([], []))
         for completion in sorted(tiers):
             row_places.append(places.setdefault((task, completion), len(places)))
-            row_tiers.append(tiers[completion])
+            at = tiers[completion]
+            row_tiers.append(np.inf if at is None else at)
 
     codes = [np.empty(0, dtype=np.int64)]
     for size, (row_places, row_tiers) in by_size.items():
         first, second = np.triu_indices(size, 1)
-        place, tier = np.array(row_places, dtype=np.int64), np.array(row_tiers)
+        place, tier = np.array(row_places, dtype=np.int64), np.array(row_tiers, dtype=np.float64)
         place, tier = place.reshape(-1, max(size, 1)), tier.reshape(-1, max(size, 1))
         pair = place[:, first] * len(places) + place[:, second]
-        codes.append((pair * 3 + 1 + np.sign(tier[:, first] - tier[:, second]).astype(np.int64)).ravel())
+        left, right = tier[:, first], tier[:, second]
+        outcome = (left > right).astype(np.int64) - (left < right)
+        known = ~(np.isinf(left) & np.isinf(right))
+        codes.append((pair * 3 + 1 + outcome)[known])
     pair, outcome = np.divmod(np.concatenate(codes), 3)
     units, unit = np.unique(pair, return_inverse=True)
     counts = np.bincount(unit * 3 + outcome, minlength=3 * len(units)).reshape(-1, 3)

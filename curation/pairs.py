@@ -19,13 +19,14 @@ from itertools import combinations
 class Judgement:
     """One person's ranking of a task's outputs.
 
-    `tiers` is by the sha256 of the output's text, in the task's own order of outputs; 1 is best.
+    `tiers` is by the sha256 of the output's text, in the task's own order of outputs; 1 is best, None is below all and
+    not compared with another such.
     """
 
     annotation: int
     task: int
     human: bool
-    tiers: Mapping[str, int]
+    tiers: Mapping[str, int | None]
 
 
 @dataclass(frozen=True)
@@ -70,9 +71,13 @@ def prompt_pairs(prompt_id: str, judgements: Sequence[Judgement]) -> PromptPairs
 
 def _comparisons(judgement: Judgement) -> Iterator[tuple[tuple[str, str], str, str, int]]:
     """Each pair of outputs: what it is in every task (hashes sorted), first, second, tiers the first is better by."""
+    last = 1 + max((tier for tier in judgement.tiers.values() if tier is not None), default=0)
     for first, second in combinations(judgement.tiers, 2):
+        better, worse = judgement.tiers[first], judgement.tiers[second]
+        if better is None and worse is None:
+            continue
         key = (first, second) if first < second else (second, first)
-        yield key, first, second, judgement.tiers[second] - judgement.tiers[first]
+        yield key, first, second, (last if worse is None else worse) - (last if better is None else better)
 
 
 def pair_id(prompt_id: str, pair: tuple[str, str]) -> str:

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
 from urllib.parse import quote
+from uuid import uuid4
 
 import pytest
 from allauth.account.models import EmailAddress
@@ -17,8 +18,10 @@ from django.test import Client
 from django.urls import get_resolver, reverse
 from django.utils import timezone
 
-from annotate.models import ApiToken
+from annotate.models import Answer, ApiToken, Batch, Draft, Flag, HelpRequest, Question, Review, Rule, Slot
+from annotate.questions import Given
 from annotate.services.agreement import measure_and_keep
+from annotate.services.ledger import submit
 from annotate.services.tasks import NewCompletion, NewTask, add_tasks
 from annotate.services.tokens import hashed, issue_token, revoke_token
 from curation.models import Export, TrainingRun
@@ -88,6 +91,7 @@ def site(world) -> Site:
     world.answer(world.claim("ben"), 1, 2, 3)
     world.answer(world.claim("ana"), 1, 2, 2)
     slot = world.claim("ana")
+    of_the_admin(world, slot)
     measure_and_keep(project=world.project)
     export = request_export(project=world.project, actor=world.users["mina"], send=False)
     build_export(str(export.job_id))
@@ -103,11 +107,34 @@ def site(world) -> Site:
     sft = library.sft_export(instances, actor=world.users["mina"])
     start_run(export=sft, actor=world.users["mina"], trainer="sft", name="sft run", configuration={})
     arguments = {
-        "slug": world.project.slug, "code": slot.code, "job_id": export.job_id, "export_id": export.pk, "path": "manifest.json",
+        "slug": world.project.slug, "code": slot.code, "letter": "A", "job_id": export.job_id, "export_id": export.pk, "path": "manifest.json",
         "dataset_id": data.pk, "template_id": template.pk, "set_id": instances.pk,
         "run_id": run.pk, "key": "some-key", "uidb36": "1", "url": "no-such-page", "content_type_id": 1, "object_id": group.pk, "rest": "1/1/",
     }  # fmt: skip
-    return Site(world, arguments, {"dataset_remove": {"dataset_id": failed.pk}}, sft)
+    particular = {"dataset_remove": {"dataset_id": failed.pk}, "review": {"answer_id": written(world).pk}}
+    particular |= {name: {"pk": HelpRequest.objects.get().pk} for name in ("help_answer", "help_seen")}
+    particular |= {"flag_resolve": {"pk": Flag.objects.get().pk}}
+    return Site(world, arguments, particular, sft)
+
+
+def written(world: World) -> Answer:
+    """A piece of written work of ben's that waits for review."""
+    question = Question.objects.create(
+        project=world.project, key="written", kind=Question.Kind.DEMONSTRATION, text="Write.", current=False
+    )
+    given = Given(question, value={"text": "Which is which.", "from": None})
+    return submit(slot=world.claim("ben"), answers=[given], idempotency_key=uuid4()).answers.get()
+
+
+def of_the_admin(world: World, slot: Slot) -> None:
+    """A row of each kind that the admin only shows, or changes."""
+    project, mina = world.project, world.users["mina"]
+    Rule.objects.create(project=project, key="true", text="Be true.")
+    Batch.objects.create(project=project, name="first")
+    Draft.objects.create(slot=slot, fields={})
+    Review.objects.create(answer=Answer.objects.earliest("pk"), decision="accept", reviewer=mina, sampling_rate=1)
+    HelpRequest.objects.create(project=project, slot=slot, asker=world.users["ana"], text="May I?")
+    Flag.objects.create(slot=slot, kind=Flag.Kind.BROKEN)
 
 
 # What each role gets: stranger, otto (in no project), ana (annotator), rita (reviewer), mina (manager), ada (admin).
@@ -130,12 +157,29 @@ EXPECTED = {
     "set_theme": (NOT_SO, TO_LOGIN),
     "job_progress": ("302 404 404 404 200 200", NOT_SO_PAGE),
     "projects": (SIGNED_IN, NOT_SO_PAGE),
+    "project_new": ("302 403 403 403 403 200", "302 403 403 403 403 422"),
     "project": ("302 404 200 200 200 200", NOT_SO_PAGE),
+    "ask": (NOT_SO_PAGE, "302 404 422 404 404 404"),
+    "help_requests": ("302 404 403 200 200 200", NOT_SO_PAGE),
+    "help_answer": (NOT_SO_PAGE, "302 404 403 403 422 422"),
+    "help_seen": (NOT_SO_PAGE, "302 404 302 404 404 404"),
+    "guideline": ("302 404 200 200 200 200", NOT_SO_PAGE),
+    "flag": (NOT_SO_PAGE, "302 404 422 404 404 404"),
+    "flags": ("302 404 403 200 200 200", NOT_SO_PAGE),
+    "flag_resolve": (NOT_SO_PAGE, "302 404 403 403 422 422"),
+    "reviews": ("302 404 403 200 200 200", NOT_SO_PAGE),
+    "review": ("302 404 403 200 200 200", "302 404 403 422 422 422"),
+    "mine": ("302 404 200 403 403 403", NOT_SO_PAGE),
+    "my_settings": (SIGNED_IN, "302 403 302 403 403 403"),
     "measure": (NOT_SO_PAGE, "302 404 403 302 302 302"),
     "claim": (NOT_SO_PAGE, "302 404 302 403 403 403"),
     "work": ("302 404 200 404 404 404", NOT_SO_PAGE),
     "submit": (NOT_SO_PAGE, "302 404 422 404 404 404"),
     "skip": (NOT_SO_PAGE, "302 404 302 404 404 404"),
+    "draft": (NOT_SO_PAGE, "302 404 422 404 404 404"),
+    "release": (NOT_SO_PAGE, "302 404 302 404 404 404"),
+    "compare": ("302 404 200 404 404 404", NOT_SO_PAGE),
+    "raw": ("302 404 200 404 404 404", NOT_SO_PAGE),
     "datasets": (OVERSEERS, NOT_SO_PAGE),
     "dataset_import": (MAKERS, MAKERS_POST),
     "dataset": (OVERSEERS, NOT_SO_PAGE),
@@ -199,13 +243,17 @@ EXPECTED = {
     "admin/r/<path:rest>": ("302 404 404 404 404 404", "302 404 404 404 404 404"),
     "admin:app_list": (ADMIN, ADMIN),
     "admin:auth_user_password_change": (ADMIN, ADMIN),
+    "admin:annotate_annotator_change": (ADMIN, TO_LOGIN),  # all that is in these two forms may be left empty
+    "admin:annotate_enrolment_change": (ADMIN, TO_LOGIN),
     "admin/(?P<url>.*)$": (ADMIN_NO_SUCH, ADMIN_NO_SUCH),
 }
 # What an admin may do with rows by hand; all else in the admin is to look at.
 ADMIN_MAY = {
     "auth_group": "add change delete", "auth_user": "add change delete", "account_emailaddress": "add change delete",
-    "annotate_project": "add change", "annotate_guideline": "add", "annotate_enrolment": "add", "annotate_apitoken": "add",
-    "curation_export": "add", "jobs_job": "", "annotate_question": "", "annotate_annotator": "", "annotate_task": "",
+    "annotate_project": "add change", "annotate_guideline": "add", "annotate_enrolment": "add change", "annotate_apitoken": "add",
+    "curation_export": "add", "jobs_job": "", "annotate_question": "add change", "annotate_rule": "add change", "annotate_batch": "add change",
+    "annotate_annotator": "change", "annotate_task": "", "annotate_draft": "", "annotate_review": "",
+    "annotate_helprequest": "", "annotate_flag": "",
     "annotate_completionsource": "", "annotate_slot": "", "annotate_annotation": "", "annotate_agreement": "",
     "curation_trainingrun": "", "curation_dataset": "add change", "curation_template": "", "curation_instanceset": "",
 }  # fmt: skip
@@ -330,7 +378,17 @@ def test_the_walk_would_see_the_name_of_a_model_and_an_inline_script(site):
 @pytest.mark.parametrize(
     ("model", "form"),
     [
-        ("annotate_project", {"slug": "new", "name": "New", "status": "draft", "overlap": 2, "lease_minutes": 30}),
+        (
+            "annotate_project",
+            {"slug": "fresh", "name": "Fresh", "status": "draft", "overlap": 2, "lease_minutes": 30}
+            | {"shared_percent": 0, "shared_overlap": 3, "max_overlap": 9, "gold_percent": 0},
+        ),
+        ("annotate_rule", {"project": "PROJECT", "key": "kind", "text": "Be kind."}),
+        ("annotate_batch", {"project": "PROJECT", "name": "more", "status": "open", "priority": 3}),
+        (
+            "annotate_question",
+            {"project": "PROJECT", "key": "why", "kind": "text", "scope": "task", "text": "Why?", "settings": "{}"},
+        ),
         ("annotate_guideline", {"project": "PROJECT", "text": "Be *kind*."}),
         ("annotate_enrolment", {"project": "PROJECT", "user": "OTTO"}),
         ("annotate_apitoken", {"user": "OTTO", "name": "mine", "scopes": ["projects:read"]}),

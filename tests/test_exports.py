@@ -120,7 +120,7 @@ def test_a_build_that_was_killed_goes_on_from_its_selection(world):
 
 def test_what_does_not_count_stays_out(world):
     world.tasks(2)
-    ledger.skip(slot=world.claim("ana"), reason="too hard")
+    ledger.skip(slot=world.claim("ana"), kind="other", reason="too hard")
     world.answer(world.claim("ana"), 1, 2, 3)
     enrol(project=world.project, user=world.users["otto"])
     made = export(world)

@@ -26,8 +26,14 @@ OURS = {*PARTS, "trainers", "tests", "benchmarks", "manage"}
 ABOVE_SERVICES = {"views", "api", "admin", "forms", "urls", "tasks", "management"}
 ABOVE_MODELS = ABOVE_SERVICES | {"services", "access"}
 PURE = {
-    "annotate.measures",
+    "annotate.differences",
     "annotate.judgement_rows",
+    "annotate.measures",
+    "annotate.oasst",
+    "annotate.presets",
+    "annotate.question_settings",
+    "annotate.questions",
+    "annotate.rendering",
     "curation.pairs",
     "curation.queries",
     "curation.reading",

@@ -258,7 +258,7 @@ def addresses(world) -> dict[str, tuple[str, str]]:
         for name in ("ana", "ben"):
             world.answer(world.claim(name), *tiers)
     for name in ("ana", "ben"):
-        ledger.skip(slot=world.claim(name), reason="Too hard.")
+        ledger.skip(slot=world.claim(name), kind="hard", reason="Too hard.")
     applicant = Annotator.objects.create(user=world.users["otto"], kind=Annotator.Kind.PERSON)
     Enrolment.objects.create(annotator=applicant, project=world.project)
     paused = world.project.enrolments.get(annotator=world.annotator("ben"))

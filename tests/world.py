@@ -12,7 +12,8 @@ from django.contrib.auth.models import User
 from django.test import Client
 
 from annotate.models import Annotation, Annotator, Membership, Project, Slot, Task
-from annotate.services import ledger
+from annotate.questions import RANKED, Given, Rank
+from annotate.services import claims, ledger
 from annotate.services.projects import create_project, enrol, publish_guideline
 from annotate.services.tasks import NewCompletion, NewTask, add_tasks
 from annotate.services.tokens import issue_token
@@ -68,12 +69,13 @@ class World:
         return add_tasks(project=self.project, tasks=new)
 
     def claim(self, name: str) -> Slot | None:
-        return ledger.claim(annotator=self.annotator(name), project=self.project)
+        return claims.claim(annotator=self.annotator(name), project=self.project)
 
-    def answer(self, slot: Slot, *tiers: int, key=None) -> Annotation:
+    def answer(self, slot: Slot, *tiers: int | None, key=None) -> Annotation:
         """Submit a ranking: the tiers of the task's outputs in their order (o1, o2 …)."""
-        completions = slot.task.completions.order_by("position")
-        ranking = ledger.Ranking(
-            self.project.questions.get(), {one.pk: tier for one, tier in zip(completions, tiers, strict=True)}
-        )
-        return ledger.submit(slot=slot, ranking=ranking, idempotency_key=key or uuid4())
+        return ledger.submit(slot=slot, answers=[self.ranking(slot, *tiers)], idempotency_key=key or uuid4())
+
+    def ranking(self, slot: Slot, *tiers: int | None) -> Given:
+        outputs = slot.task.completions.order_by("position")
+        ranks = tuple(Rank(one.pk, tier) for one, tier in zip(outputs, tiers, strict=True))
+        return Given(self.project.preference_question, value=RANKED, ranks=ranks)

@@ -44,6 +44,7 @@ class AgreementSerializer(serializers.ModelSerializer):
             "n_groups",
             "n_values",
             "n_dropped",
+            "shared_pool",
             "as_of",
             "code_version",
         ]

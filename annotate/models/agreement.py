@@ -35,6 +35,7 @@ class Agreement(models.Model):
     n_groups = models.PositiveIntegerField(_("prompts"))
     n_values = models.PositiveIntegerField(_("judgements of pairs"))
     n_dropped = models.PositiveIntegerField(_("pairs left out"))
+    shared_pool = models.BooleanField(_("on the shared pool alone"), default=False)
     as_of = models.DateTimeField(_("as of"))
     code_version = models.CharField(_("code version"), max_length=40)
 

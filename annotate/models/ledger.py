@@ -1,9 +1,9 @@
-"""The claim ledger: slots, and the annotations that were submitted on them.
+"""The claim ledger: slots, the annotations that were submitted on them, and drafts.
 
 A task has `target_overlap` places. A slot belongs to one place and, once claimed, to one person for ever: when its
 lease ends or it is skipped, the row stays as it is and an open replacement is made at the same place. So an answer
 always has a row that it belongs to, and the constraints below, not the code, keep a place from counting twice.
-Annotations, answers and rank items are append-only.
+Places bind work only: tasks of another purpose make a slot without a place when they are claimed.
 """
 
 import random
@@ -14,13 +14,14 @@ from django.contrib.postgres.fields import ArrayField
 from django.db import models
 from django.utils.translation import gettext_lazy as _
 
-from annotate.models.tasks import MAX_COMPLETIONS, Completion
+from annotate.models.questions import Rule
+from annotate.models.tasks import Completion
 
 
 class SlotQuerySet(models.QuerySet):
     def counting(self) -> "SlotQuerySet":
         """Answers that fill a place: what agreement and exports are made of."""
-        return self.filter(status=Slot.Status.SUBMITTED)
+        return self.filter(status=Slot.Status.SUBMITTED, place__isnull=False)
 
 
 class Slot(models.Model):
@@ -32,22 +33,39 @@ class Slot(models.Model):
         SUBMITTED = "submitted", _("submitted")
         SKIPPED = "skipped", _("skipped")
         EXPIRED = "expired", _("expired")
+        RELEASED = "released", _("released")
         EXTRA = "extra", _("extra")
 
+    class Skip(models.TextChoices):
+        HARD = "hard", _("too hard for me")
+        LANGUAGE = "language", _("not in a language I know")
+        BROKEN = "broken", _("broken or incomplete")
+        DISTRESSING = "distressing", _("distressing")
+        OTHER = "other", _("another reason")
+
     LIVE = (Status.OPEN, Status.LEASED, Status.SUBMITTED)
+    LOST = (Status.EXPIRED, Status.SKIPPED, Status.RELEASED)  # somebody else may have the place
 
     code = models.UUIDField(unique=True, null=True, editable=False)  # in URLs; given when claimed
     project = models.ForeignKey("annotate.Project", models.PROTECT, related_name="slots")
     task = models.ForeignKey("annotate.Task", models.PROTECT, related_name="slots")
-    place = models.PositiveSmallIntegerField(_("place"))
-    replacement = models.BooleanField(_("replacement"), default=False)
+    route = models.ForeignKey("annotate.Route", models.PROTECT, related_name="+")  # Task.route, copied
+    place = models.PositiveSmallIntegerField(_("place"), null=True)
+    ahead = models.BooleanField(
+        _("ahead of the rest"), default=False, help_text=_("A replacement, or a place that was added.")
+    )
     rank = models.BigIntegerField(editable=False)  # Task.rank, copied so that the claim needs no join
     status = models.CharField(_("status"), max_length=9, choices=Status, default=Status.OPEN)
+    queue_info = models.JSONField(_("why this task"), null=True)  # what the claim saw; for support
     holder = models.ForeignKey("annotate.Annotator", models.PROTECT, null=True, related_name="slots")
     leased_until = models.DateTimeField(_("leased until"), null=True)
     claimed_at = models.DateTimeField(_("claimed"), null=True)
     submitted_at = models.DateTimeField(_("submitted"), null=True)
+    skip_kind = models.CharField(_("skipped as"), max_length=11, choices=Skip, blank=True)
     skip_reason = models.CharField(_("reason for skipping"), max_length=500, blank=True)
+    informed_at = models.DateTimeField(
+        _("informed"), null=True, help_text=_("When its holder first saw feedback or the answers of others.")
+    )
     current_annotation = models.OneToOneField("annotate.Annotation", models.PROTECT, null=True, related_name="+")
 
     objects = SlotQuerySet.as_manager()
@@ -72,7 +90,7 @@ class Slot(models.Model):
                 name="slot_one_live_per_place",
             ),
             models.CheckConstraint(
-                condition=models.Q(status="open", holder__isnull=True, code__isnull=True)
+                condition=models.Q(status="open", holder__isnull=True, code__isnull=True, place__isnull=False)
                 | (~models.Q(status="open") & models.Q(holder__isnull=False, code__isnull=False)),
                 name="slot_open_has_no_holder",
             ),
@@ -90,21 +108,29 @@ class Slot(models.Model):
                 ),
                 name="slot_answered_has_annotation",
             ),
-            models.CheckConstraint(condition=models.Q(place__gte=1), name="slot_places_count_from_1"),
+            models.CheckConstraint(
+                condition=models.Q(place=None) | models.Q(place__gte=1), name="slot_places_count_from_1"
+            ),
         ]
         indexes = [
             # The claim walks this one upwards from the cursor; docs/architecture.md says what each query costs.
-            models.Index(fields=["project", "rank", "place"], condition=models.Q(status="open"), name="slot_open"),
+            models.Index(fields=["route", "rank", "place"], condition=models.Q(status="open"), name="slot_open"),
             models.Index(
-                fields=["project", "rank", "place"],
-                condition=models.Q(status="open", replacement=True),
-                name="slot_open_replacement",
+                fields=["route", "rank", "place"],
+                condition=models.Q(status="open", ahead=True),
+                name="slot_open_ahead",
             ),
             models.Index(fields=["leased_until"], condition=models.Q(status="leased"), name="slot_lease_end"),
             models.Index(
                 fields=["holder", "submitted_at"],
                 condition=models.Q(submitted_at__isnull=False),
                 name="slot_answers_of_holder",
+            ),
+            # How much somebody saw today, and in which hours: a day of one person.
+            models.Index(
+                fields=["holder", "claimed_at"],
+                condition=models.Q(claimed_at__isnull=False),
+                name="slot_claims_of_holder",
             ),
         ]
 
@@ -121,6 +147,16 @@ class Slot(models.Model):
         random.Random(str(self.code)).shuffle(completions)
         return completions
 
+    def drawn_rules(self, count: int) -> list[Rule]:
+        """The rules asked about on this slot: so many of those in force when it was claimed, drawn by its code."""
+        in_force = Rule.objects.filter(
+            models.Q(retired_at=None) | models.Q(retired_at__gt=self.claimed_at),
+            project=self.project_id,
+            created_at__lte=self.claimed_at,
+        )
+        rules = list(in_force.order_by("key", "version"))
+        return random.Random(f"rules of {self.code}").sample(rules, min(count, len(rules)))
+
 
 @pgtrigger.register(pgtrigger.Protect(name="append_only", operation=pgtrigger.Update | pgtrigger.Delete))
 class Annotation(models.Model):
@@ -132,6 +168,10 @@ class Annotation(models.Model):
     guideline = models.ForeignKey("annotate.Guideline", models.PROTECT, null=True, related_name="+")
     display_order = ArrayField(models.BigIntegerField(), default=list)  # completion ids; empty when imported
     active_seconds = models.PositiveIntegerField(_("active seconds"), null=True)
+    informed = models.BooleanField(
+        _("informed"), default=False, help_text=_("Made after its author saw feedback or the answers of others.")
+    )
+    typing = models.JSONField(_("typing"), null=True)  # seconds, typed and pasted characters of written work
     created_at = models.DateTimeField(_("created"), auto_now_add=True, db_index=True)
 
     class Meta:
@@ -146,35 +186,17 @@ class Annotation(models.Model):
         return f"{self.slot} · {self.revision}"
 
 
-@pgtrigger.register(pgtrigger.Protect(name="append_only", operation=pgtrigger.Update | pgtrigger.Delete))
-class Answer(models.Model):
-    annotation = models.ForeignKey(Annotation, models.PROTECT, related_name="answers")
-    question = models.ForeignKey("annotate.Question", models.PROTECT, related_name="answers")
+class Draft(models.Model):
+    """What a person has filled in and not yet sent, as the page's fields. Comes back on any device."""
+
+    slot = models.OneToOneField(Slot, models.CASCADE, related_name="draft")
+    fields = models.JSONField(_("fields"))  # {name of the field: [values]}
+    version = models.PositiveIntegerField(_("version"), default=1)  # so that two devices do not undo each other
+    updated_at = models.DateTimeField(_("updated"), auto_now=True)
 
     class Meta:
-        verbose_name = _("answer")
-        verbose_name_plural = _("answers")
-        constraints = [models.UniqueConstraint(fields=["annotation", "question"], name="answer_once")]
+        verbose_name = _("draft")
+        verbose_name_plural = _("drafts")
 
     def __str__(self) -> str:
-        return f"{self.annotation} · {self.question.key}"
-
-
-@pgtrigger.register(pgtrigger.Protect(name="append_only", operation=pgtrigger.Update | pgtrigger.Delete))
-class RankItem(models.Model):
-    """Where a ranking put an output: tier 1 is best, outputs of one tier are tied, tiers have no gaps."""
-
-    answer = models.ForeignKey(Answer, models.PROTECT, related_name="rank_items")
-    completion = models.ForeignKey(Completion, models.PROTECT, related_name="+")
-    tier = models.PositiveSmallIntegerField(_("tier"))
-
-    class Meta:
-        verbose_name = _("rank")
-        verbose_name_plural = _("ranks")
-        constraints = [
-            models.UniqueConstraint(fields=["answer", "completion"], name="rank_item_once"),
-            models.CheckConstraint(condition=models.Q(tier__range=(1, MAX_COMPLETIONS)), name="rank_item_tier_1_to_9"),
-        ]
-
-    def __str__(self) -> str:
-        return f"{self.completion}: {self.tier}"
+        return str(self.slot)

@@ -14,6 +14,17 @@ def new_pseudonym() -> str:
     return "p-" + secrets.token_hex(5)
 
 
+class Harm(models.TextChoices):
+    """Categories of what can distress. Nobody is given a task of one that he has not opted in to."""
+
+    VIOLENCE = "violence", _("violence")
+    SELF_HARM = "self-harm", _("self-harm and suicide")
+    SEXUAL = "sexual", _("sexual content")
+    HATE = "hate", _("hate and harassment")
+    CRIME = "crime", _("crime and dangerous acts")
+    UNSORTED = "unsorted", _("harmful requests of any kind")
+
+
 @pghistory.track()
 class Annotator(models.Model):
     """Whoever judges. The pseudonym is the only identity that leaves Plumbline in an export."""
@@ -37,6 +48,27 @@ class Annotator(models.Model):
     )
     source_name = models.CharField(
         _("name in the source"), max_length=200, blank=True, help_text=_("What the source calls this annotator.")
+    )
+    languages = ArrayField(
+        models.CharField(max_length=35),
+        default=list,
+        blank=True,
+        verbose_name=_("languages"),
+        help_text=_("BCP 47, such as en or zh. Tasks in other languages are not given. Empty: all languages."),
+    )
+    skills = ArrayField(
+        models.SlugField(max_length=40),
+        default=list,
+        blank=True,
+        verbose_name=_("skills"),
+        help_text=_("What tasks may ask for, such as medicine or code."),
+    )
+    harm_categories = ArrayField(
+        models.CharField(max_length=10, choices=Harm),
+        default=list,
+        blank=True,
+        verbose_name=_("opted in to"),
+        help_text=_("Categories of distressing content that this person agreed to see. None unless chosen."),
     )
     created_at = models.DateTimeField(_("created"), auto_now_add=True)
 

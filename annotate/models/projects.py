@@ -1,10 +1,23 @@
-"""Projects, and what they ask of people."""
+"""Projects, their guidelines, and who is let in."""
+
+from datetime import timedelta
 
 import pghistory
 import pgtrigger
+from django.contrib.postgres.fields import ArrayField
 from django.core.validators import MaxValueValidator, MinValueValidator
 from django.db import models
 from django.utils.translation import gettext_lazy as _
+
+from annotate.models.people import Harm
+
+LANGUAGES = ("en", "zh-hans")  # in which what a project says can be written
+PERCENT = [MinValueValidator(0), MaxValueValidator(100)]
+
+
+def in_language(said: dict, translations: dict, language: str) -> dict:
+    """What a row says, in the language where it has a translation of it. Empty translations are passed over."""
+    return said | {name: value for name, value in translations.get(language.lower(), {}).items() if value}
 
 
 @pghistory.track()
@@ -24,6 +37,55 @@ class Project(models.Model):
         validators=[MinValueValidator(1), MaxValueValidator(100)],
         help_text=_("How many people judge each task."),
     )
+    shared_percent = models.PositiveSmallIntegerField(
+        _("shared pool, % of tasks"),
+        default=0,
+        validators=PERCENT,
+        help_text=_("Drawn by hash. Agreement is measured on them alone. 0: there is no pool, all tasks count."),
+    )
+    shared_overlap = models.PositiveSmallIntegerField(
+        _("overlap of the shared pool"), default=3, validators=[MinValueValidator(2), MaxValueValidator(100)]
+    )
+    max_overlap = models.PositiveSmallIntegerField(
+        _("largest overlap"),
+        default=100,
+        validators=[MinValueValidator(1), MaxValueValidator(100)],
+        help_text=_("Places may be added to a task where people disagree, up to this many."),
+    )
+    gold_percent = models.PositiveSmallIntegerField(
+        _("gold tasks, % of claims"),
+        default=0,
+        validators=PERCENT,
+        help_text=_("How often a task comes whose answer the researchers know."),
+    )
+    daily_cap = models.PositiveIntegerField(
+        _("cap per person and day"), null=True, blank=True, help_text=_("Tasks. Empty: no cap.")
+    )
+    share_cap = models.PositiveSmallIntegerField(
+        _("cap per person, % of all places"),
+        null=True,
+        blank=True,
+        validators=[MinValueValidator(1), MaxValueValidator(100)],
+        help_text=_("So that no single person makes the dataset. Empty: no cap."),
+    )
+    harm_categories = ArrayField(
+        models.CharField(max_length=10, choices=Harm),
+        default=list,
+        blank=True,
+        verbose_name=_("harm categories of all tasks"),
+        help_text=_("Tasks are blurred until asked for, and only given to those who opted in."),
+    )
+    exposure_cap = models.PositiveSmallIntegerField(
+        _("cap on exposure per person and day"),
+        null=True,
+        blank=True,
+        help_text=_("Tasks with a harm category, in all projects. Empty: no cap."),
+    )
+    support_text = models.TextField(
+        _("support"), blank=True, help_text=_("Markdown. Where people find help when a task distresses them.")
+    )
+    translations = models.JSONField(_("translations"), default=dict, blank=True)  # {"zh-hans": {"support_text": …}}
+    preset = models.SlugField(_("preset"), max_length=60, blank=True, editable=False)
     lease_minutes = models.PositiveSmallIntegerField(
         _("lease, minutes"),
         default=60,
@@ -41,19 +103,37 @@ class Project(models.Model):
             models.CheckConstraint(
                 condition=models.Q(lease_minutes__range=(1, 1440)), name="project_lease_up_to_a_day"
             ),
+            models.CheckConstraint(
+                condition=models.Q(overlap__lte=models.F("max_overlap"), max_overlap__lte=100),
+                name="project_overlap_up_to_the_largest",
+            ),
+            models.CheckConstraint(
+                condition=models.Q(shared_percent__lte=100, shared_overlap__range=(2, 100), gold_percent__lte=100),
+                name="project_percentages_up_to_100",
+            ),
         ]
 
     def __str__(self) -> str:
         return self.name
 
     @property
-    def question(self) -> "Question":
-        """What it asks. A project has one question so far; `create_project` makes it."""
-        return self.questions.order_by("pk")[0]
+    def lease(self) -> timedelta:
+        return timedelta(minutes=self.lease_minutes)
+
+    @property
+    def preference_question(self):
+        """The first question that asks for a preference: what agreement and exports are about. None without one."""
+        questions = self.questions.current()
+        return questions.filter(kind__in=questions.model.PREFERENCES).first()
+
+    def support_in(self, language: str) -> str:
+        return in_language({"support_text": self.support_text}, self.translations, language)["support_text"]
 
 
 @pgtrigger.register(
-    pgtrigger.ReadOnly(name="guideline_text_is_immutable", fields=["project", "version", "text"]),
+    pgtrigger.ReadOnly(
+        name="guideline_text_is_immutable", fields=["project", "version", "text", "examples", "translations"]
+    ),
     pgtrigger.Protect(name="guideline_is_kept", operation=pgtrigger.Delete),
 )
 @pghistory.track()
@@ -63,6 +143,8 @@ class Guideline(models.Model):
     project = models.ForeignKey(Project, models.PROTECT, related_name="guidelines")
     version = models.PositiveIntegerField(_("version"))
     text = models.TextField(_("text"), help_text=_("Markdown."))
+    examples = models.JSONField(_("worked examples"), default=list, blank=True)  # docs/questions.md has the shape
+    translations = models.JSONField(_("translations"), default=dict, blank=True)  # {"zh-hans": {"text": …}}
     current = models.BooleanField(_("current"), default=False)
     created_at = models.DateTimeField(_("created"), auto_now_add=True)
 
@@ -80,30 +162,13 @@ class Guideline(models.Model):
     def __str__(self) -> str:
         return f"{self.project} · {self.version}"
 
-
-@pghistory.track()
-class Question(models.Model):
-    """What is asked about a task. So far every question asks for a ranking of all outputs, ties allowed."""
-
-    class Kind(models.TextChoices):
-        RANKING = "ranking", _("ranking")
-
-    project = models.ForeignKey(Project, models.PROTECT, related_name="questions")
-    key = models.SlugField(_("key"), max_length=60)
-    version = models.PositiveIntegerField(_("version"), default=1)
-    kind = models.CharField(_("kind"), max_length=10, choices=Kind, default=Kind.RANKING)
-    text = models.CharField(_("text"), max_length=500)
-
-    class Meta:
-        verbose_name = _("question")
-        verbose_name_plural = _("questions")
-        constraints = [models.UniqueConstraint(fields=["project", "key", "version"], name="question_version_once")]
-
-    def __str__(self) -> str:
-        return self.text
+    def says(self, language: str) -> dict:
+        """Its text and examples in this language, if it has been translated."""
+        return in_language({"text": self.text, "examples": self.examples}, self.translations, language)
 
 
-APPLIED, APPROVED, PAUSED, REJECTED = "applied", "approved", "paused", "rejected"
+APPLIED, TRAINING, TESTING = "applied", "training", "testing"
+APPROVED, PAUSED, REJECTED = "approved", "paused", "rejected"
 
 
 @pgtrigger.register(
@@ -113,6 +178,12 @@ APPLIED, APPROVED, PAUSED, REJECTED = "applied", "approved", "paused", "rejected
         transitions=[
             (APPLIED, APPROVED),
             (APPLIED, REJECTED),
+            (APPLIED, TRAINING),
+            (TRAINING, TESTING),
+            (TRAINING, APPROVED),
+            (TRAINING, REJECTED),
+            (TESTING, APPROVED),
+            (TESTING, REJECTED),
             (APPROVED, PAUSED),
             (PAUSED, APPROVED),
             (PAUSED, REJECTED),
@@ -121,13 +192,15 @@ APPLIED, APPROVED, PAUSED, REJECTED = "applied", "approved", "paused", "rejected
 )
 @pghistory.track(exclude=["cursor", "swept_at"])
 class Enrolment(models.Model):
-    """An annotator's place in a project. Only an approved one is given tasks.
+    """An annotator's place in a project. Only an approved one is given work; training and test tasks come before.
 
     `cursor` is the rank of the last task that was claimed: the claim looks above it (see `annotate.services.ledger`).
     """
 
     class Status(models.TextChoices):
         APPLIED = APPLIED, _("applied")
+        TRAINING = TRAINING, _("training")
+        TESTING = TESTING, _("testing")
         APPROVED = APPROVED, _("approved")
         PAUSED = PAUSED, _("paused")
         REJECTED = REJECTED, _("rejected")
@@ -136,6 +209,7 @@ class Enrolment(models.Model):
     project = models.ForeignKey(Project, models.PROTECT, related_name="enrolments")
     status = models.CharField(_("status"), max_length=10, choices=Status, default=Status.APPLIED)
     reason = models.CharField(_("reason"), max_length=500, blank=True)
+    team = models.SlugField(_("team"), max_length=40, blank=True, help_text=_("Batches can be given to a team."))
     cursor = models.BigIntegerField(default=-1, editable=False)
     swept_at = models.DateTimeField(null=True, editable=False)  # when it last looked below the cursor
     created_at = models.DateTimeField(_("created"), auto_now_add=True)

@@ -1,9 +1,17 @@
 """Every change to what people judge. Verbs, keyword-only, one short transaction each.
 
-projects    making projects, guidelines and memberships
-tasks       putting tasks in and opening their places
-ledger      claiming, submitting, skipping, expiring
-imports     judgements that were made elsewhere
-agreement   measuring and keeping snapshots
-tokens      API tokens
+projects     making projects, guidelines and memberships
+presets      projects that are made of a preset
+asking       questions and rules, in versions
+abilities    what people know and agreed to see, and their teams
+tasks        putting tasks in and opening their places
+claims       giving tasks out
+ledger       what becomes of them: drafts, answers, skipping, expiring; withdrawing, adding places, batches
+reviews      written work: which is read, and what was decided
+exchange     questions to the researchers, flags, one's own settings
+imports      judgements that were made elsewhere
+agreement    measuring and keeping snapshots
+tokens       API tokens
+
+And what pages read: overview, desk, history, preferences.
 """

@@ -1,23 +1,24 @@
 """Measuring agreement, and keeping what was measured.
 
-What counts: the valid rankings of people (kind person or imported) that fill a place of their task. Simulated
-annotators, where a project has any, are measured apart, never together with people. A unit is one pair of outputs of
-one task; its values are "first better", "tie", "second better". Intervals resample prompts.
+What counts: the valid rankings and comparisons of people (kind person or imported) that fill a place of their task; of
+a project that has a shared pool, on tasks of the pool only. Simulated annotators, where a project has any, are measured
+apart, never together with people; aggregates and models never. A unit is one pair of outputs of one task; its values are
+"first better", "tie", "second better". Intervals resample prompts.
 """
 
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime
-from itertools import groupby
 
 import numpy as np
 from django.db import transaction
-from django.db.models import F, Max, QuerySet
+from django.db.models import Max, QuerySet
 from django.utils import timezone
 from numpy.typing import NDArray
 
 from annotate import measures
-from annotate.models import Agreement, Annotation, Annotator, Project, Question, RankItem, Slot
+from annotate.models import Agreement, Annotation, Annotator, Project, Question, Slot
+from annotate.services.preferences import Tiers, tiers_of
 from jobs.models import Job
 from jobs.services import enqueue
 
@@ -28,29 +29,21 @@ KINDS = {Population.PEOPLE: Annotator.HUMAN, Population.SIMULATED: (Annotator.Ki
 
 def rankings(
     project: Project, question: Question, population: str = Population.PEOPLE
-) -> Iterator[tuple[str, int, int, dict[int, int]]]:
-    """(prompt_sha256, task id, annotator id, {completion id: tier}) of each ranking that counts, streamed."""
-    slot = "answer__annotation__slot"
-    items = (
-        RankItem.objects.filter(
-            answer__question=question,
-            answer__annotation__slot__project=project,
-            answer__annotation__slot__status=Slot.Status.SUBMITTED,
-            answer__annotation__slot__holder__kind__in=KINDS[Population(population)],
-            answer__annotation__slot__current_annotation=F("answer__annotation"),
-        )
-        .order_by("answer_id")
-        .values_list(
-            "answer_id",
-            f"{slot}__task__prompt_sha256",
-            f"{slot}__task_id",
-            f"{slot}__holder_id",
-            "completion_id",
-            "tier",
-        )
-    )
-    for (_, prompt, task, annotator), rows in groupby(items.iterator(chunk_size=5000), key=lambda row: row[:4]):
-        yield prompt, task, annotator, {completion: tier for *_, completion, tier in rows}
+) -> Iterator[tuple[str, int, int, Tiers]]:
+    """(prompt_sha256, task id, annotator id, {completion id: tier}) of each judgement that counts, streamed."""
+    slots = Slot.objects.counting().filter(project=project, holder__kind__in=KINDS[Population(population)])
+    if project.shared_percent:
+        slots = slots.filter(task__shared=True)
+    of = {
+        annotation: rest
+        for annotation, *rest in slots.values_list(
+            "current_annotation_id", "task__prompt_sha256", "task_id", "holder_id"
+        ).iterator(chunk_size=5000)
+    }
+    for annotation, tiers in tiers_of(question=question, annotation__slot__project=project):
+        if tiers and annotation in of:
+            prompt, task, annotator = of[annotation]
+            yield prompt, task, annotator, tiers
 
 
 def all_measures(counts: NDArray[np.int64], groups: NDArray[np.int64]) -> list[measures.Measure]:
@@ -99,6 +92,7 @@ def keep(
             n_groups=figure.n_groups,
             n_values=figure.n_values,
             n_dropped=figure.n_dropped,
+            shared_pool=bool(project.shared_percent),
             as_of=as_of,
             code_version=measures.CODE_VERSION,
         )
@@ -121,7 +115,8 @@ def measure_and_keep(*, project: Project) -> tuple[datetime, list[Measured]]:
     Returns the time it is of and what was measured of people.
     """
     as_of = timezone.now()  # before reading: an answer that arrives meanwhile is newer than the snapshot
-    measured = [Measured(question, *measure(project, question)) for question in project.questions.order_by("pk")]
+    questions = project.questions.current().filter(kind__in=Question.PREFERENCES)
+    measured = [Measured(question, *measure(project, question)) for question in questions]
     for one in measured:
         keep(project=project, question=one.question, figures=one.figures, as_of=as_of)
     if project.slots.filter(holder__kind=Annotator.Kind.SIMULATED, status=Slot.Status.SUBMITTED).exists():

@@ -16,7 +16,9 @@ from django.utils import timezone
 from django.utils.translation import gettext as _
 
 from annotate.judgement_rows import Judgement, Row, RowError, read_rows
-from annotate.models import Annotation, Annotator, Answer, Project, Question, RankItem, Slot, Task
+from annotate.models import Annotation, Annotator, PairAnswer, Project, Question, RankItem, Slot, Task
+from annotate.questions import RANKED, Given, Pair, Rank, outputs_wanted
+from annotate.services.ledger import record_answers
 from annotate.services.tasks import NewCompletion, NewTask, add_tasks
 
 BATCH = 500
@@ -52,16 +54,14 @@ def import_judgements(
     Raises ImportRefused, and then nothing is changed, when any row cannot be taken.
     """
     Project.objects.select_for_update(no_key=True).get(pk=project.pk)  # one import at a time
-    question = project.questions.order_by("pk").first()
-    if question is None:
-        raise ImportRefused([RowError(0, "", _("The project has no question that the judgements could answer."))], 1)
+    questions = list(project.questions.current())
     done, count = Imported(), 0
     errors: list[RowError] = []
     for batch in _batches(read_rows(file)):
         rows = [row for row in batch if isinstance(row, Row)]
         problems = [row for row in batch if isinstance(row, RowError)]
         if not count and not problems:  # after the first error only the checking goes on
-            problems = _Batch(project, question, source, kind, rows).write(done)
+            problems = _Batch(project, questions, source, kind, rows).write(done)
         count += len(problems)
         errors += problems[: MAX_ERRORS - len(errors)]
     if not count and not done.tasks and not done.tasks_known:
@@ -74,21 +74,24 @@ def import_judgements(
 class _Batch:
     """A few hundred rows on their way in."""
 
-    def __init__(self, project: Project, question: Question, source: str, kind: str, rows: list[Row]) -> None:
-        self.project, self.question, self.source, self.kind, self.rows = project, question, source, kind, rows
+    def __init__(self, project: Project, questions: list[Question], source: str, kind: str, rows: list[Row]) -> None:
+        self.project, self.questions, self.source, self.kind, self.rows = project, questions, source, kind, rows
+        self.question = next((one for one in questions if one.kind in Question.PREFERENCES), None)
+        self.no_people = kind in (Annotator.Kind.AGGREGATE, Annotator.Kind.MODEL)
 
     def write(self, done: Imported) -> list[RowError]:
         known = self._known_tasks()
         problems = [
             RowError(row.line, "id", _("The project has a task “%(id)s” that says something else.") % {"id": row.id})
             for row in self.rows
-            if row.id in known and known[row.id].content_sha256 != _new_task(row).content_sha256
+            if row.id in known and known[row.id].content_sha256 != self._new_task(row).content_sha256
         ]
+        problems += [problem for row in self.rows for problem in self._unfit(row)]
         if problems:
             return problems
         annotators = self._annotators()
         fresh = [row for row in self.rows if row.id not in known]
-        tasks = add_tasks(project=self.project, tasks=[_new_task(row) for row in fresh])
+        tasks = add_tasks(project=self.project, tasks=[self._new_task(row) for row in fresh])
         held: list[tuple[Slot, Judgement]] = []
         for row, task in zip(fresh, tasks, strict=True):
             for place, judgement in enumerate(row.judgements, 1):
@@ -103,6 +106,71 @@ class _Batch:
         done.judgements_known += sum(len(row.judgements) for row in self.rows) - len(held)
         return problems
 
+    def _unfit(self, row: Row) -> Iterator[RowError]:
+        """What of the row does not fit the project's questions."""
+        least, most = outputs_wanted(self.questions)
+        if not least <= len(row.outputs) <= most:
+            wanted = str(least) if least == most else f"{least}–{most}"
+            message = _("Outputs here: %(count)d. The questions of this project need %(wanted)s.")
+            yield RowError(row.line, "completions", message % {"count": len(row.outputs), "wanted": wanted})
+        for at, judgement in enumerate(row.judgements):
+            if (problem := self._misjudged(row, judgement)) is not None:
+                yield RowError(row.line, f"judgements[{at}].{problem[0]}", problem[1])
+
+    def _misjudged(self, row: Row, judgement: Judgement) -> tuple[str, str] | None:
+        """The field and the fault of a judgement that is no answer to the project's question."""
+        if self.question is None:
+            return "ranking", _("The project has no question that the judgements could answer.")
+        missing = [output.id for output in row.outputs if output.id not in judgement.tiers]
+        settings = self.question.settings
+        if self.question.kind == Question.Kind.RANKING:
+            if judgement.strength is not None:
+                return "strength", _("Only comparisons of two outputs have a strength. Leave it out.")
+            if missing and settings.get("unranked", "none") == "none":
+                message = _("“%(name)s” is not ranked. A ranking names every output of its row.")
+                return "ranking", message % {"name": missing[0]}
+            return None
+        if missing:
+            return "ranking", _("“%(name)s” is not ranked. Both outputs need a place.") % {"name": missing[0]}
+        tie = len(set(judgement.tiers.values())) == 1
+        if tie and not settings.get("tie"):
+            return "ranking", _("This project's question allows no ties.")
+        half = settings["steps"] // 2
+        if not tie and half > 1 and judgement.strength is None:
+            return "strength", _("This project asks how much better: a whole number from 1 to %(most)d.") % {
+                "most": half
+            }
+        if judgement.strength is not None and (tie or judgement.strength > half):
+            return "strength", _("A whole number from 1 to %(most)d is needed, none for a tie.") % {"most": half}
+        return None
+
+    def _given(self, judgement: Judgement, ids: dict[str, int]) -> Given:
+        """The judgement as an answer. `ids`: of the task's completions by name, in their own order."""
+        assert self.question is not None  # `_unfit` has refused the row otherwise
+        if self.question.kind == Question.Kind.RANKING:
+            ranks = tuple(Rank(pk, judgement.tiers.get(name)) for name, pk in ids.items())
+            return Given(self.question, value=RANKED, ranks=ranks)
+        (left, first), (right, second) = ids.items()
+        better = judgement.tiers[right] - judgement.tiers[left]
+        strength = (better > 0) - (better < 0)
+        return Given(self.question, pair=Pair(first, second, strength * (judgement.strength or 1)))
+
+    def _new_task(self, row: Row) -> NewTask:
+        return NewTask(
+            name=row.id,
+            conversation=row.conversation,
+            completions=[NewCompletion(output.id, output.text, output.models) for output in row.outputs],
+            language=row.language,
+            priority=row.priority,
+            group=row.group,
+            skills=row.skills,
+            categories=row.categories,
+            batch=row.batch,
+            tree=row.tree,
+            judges=len(row.judgements),
+            people_on_top=self.no_people,
+        )
+
     def _known_tasks(self) -> dict[str, Task]:
         tasks = Task.objects.filter(project=self.project, name__in=[row.id for row in self.rows])
         return {task.name: task for task in tasks.select_for_update(no_key=True)}
@@ -116,11 +184,12 @@ class _Batch:
         found = Annotator.objects.filter(source=self.source, source_name__in=names)
         return {annotator.source_name: annotator for annotator in found}
 
-    def _slot(self, task: Task, place: int, annotator: Annotator) -> Slot:
+    def _slot(self, task: Task, place: int | None, annotator: Annotator) -> Slot:
         # It counts only once it has its annotation (`_answer`); until then, inside this transaction, it is "expired".
         return Slot(
             project=self.project,
             task=task,
+            route_id=task.route_id,
             rank=task.rank,
             place=place,
             holder=annotator,
@@ -136,10 +205,7 @@ class _Batch:
         tasks = [known[row.id].pk for row in rows]
         slots = Slot.objects.filter(task__in=tasks, holder__in=list(annotators.values()))
         before = {(task, holder): pk for task, holder, pk in slots.values_list("task", "holder", "current_annotation")}
-        tiers: dict[int, dict[str, int]] = {}
-        items = RankItem.objects.filter(answer__annotation__in=list(before.values()))
-        for annotation, name, tier in items.values_list("answer__annotation", "completion__name", "tier"):
-            tiers.setdefault(annotation, {})[name] = tier
+        said = self._said([pk for pk in before.values() if pk])
         more: list[tuple[Task, Annotator, Judgement]] = []
         changed: list[RowError] = []
         for row in rows:
@@ -147,16 +213,35 @@ class _Batch:
                 task, annotator = known[row.id], annotators[judgement.annotator]
                 if (task.pk, annotator.pk) not in before:
                     more.append((task, annotator, judgement))
-                elif tiers.get(before[task.pk, annotator.pk]) != judgement.tiers:
+                elif said.get(before[task.pk, annotator.pk]) != self._said_by(judgement):
                     message = _("“%(name)s” judged this task otherwise before. An imported judgement cannot change.")
                     changed.append(RowError(row.line, "judgements", message % {"name": judgement.annotator}))
         return more, changed
+
+    def _said(self, annotations: list[int]) -> dict[int, dict[str, int]]:
+        """What earlier annotations say, in the form of `_said_by`."""
+        said: dict[int, dict[str, int]] = {}
+        items = RankItem.objects.filter(answer__annotation__in=annotations, tier__isnull=False)
+        for annotation, name, tier in items.values_list("answer__annotation", "completion__name", "tier"):
+            said.setdefault(annotation, {})[name] = tier or 0
+        pairs = PairAnswer.objects.filter(answer__annotation__in=annotations)
+        for pair in pairs.select_related("answer", "left", "right"):
+            better = pair.strength or 0
+            said[pair.answer.annotation_id] = {pair.left.name: max(-better, 0), pair.right.name: max(better, 0)}
+        return said
+
+    def _said_by(self, judgement: Judgement) -> dict[str, int]:
+        """Each output's tier; of a comparison, how much worse each is than the other."""
+        if self.question is None or self.question.kind == Question.Kind.RANKING:
+            return judgement.tiers
+        best, strength = min(judgement.tiers.values()), judgement.strength or 1
+        return {name: strength if tier > best else 0 for name, tier in judgement.tiers.items()}
 
     def _places_for(self, more: list[tuple[Task, Annotator, Judgement]]) -> list[tuple[Slot, Judgement]]:
         """Open places of the tasks, taken over, as long as there are any; then places more."""
         vacant: dict[int, list[Slot]] = {}
         slots = Slot.objects.filter(task__in={task.pk for task, *_ in more}, status=Slot.Status.OPEN).order_by("-place")
-        for slot in slots.select_for_update(skip_locked=True):
+        for slot in () if self.no_people else slots.select_for_update(skip_locked=True):
             vacant.setdefault(slot.task_id, []).append(slot)
         taken, grown, held = [], set(), []
         for task, annotator, judgement in more:
@@ -176,17 +261,15 @@ class _Batch:
     def _answer(self, held: list[tuple[Slot, Judgement]]) -> None:
         slots = Slot.objects.bulk_create(slot for slot, _judgement in held)
         annotations = Annotation.objects.bulk_create(Annotation(slot=slot, revision=1) for slot in slots)
-        answers = Answer.objects.bulk_create(
-            Answer(annotation=annotation, question=self.question) for annotation in annotations
-        )
-        outputs = Slot.objects.filter(pk__in=[slot.pk for slot in slots]).values_list(
-            "pk", "task__completions__name", "task__completions__pk"
-        )
-        completions = {(slot, name): completion for slot, name, completion in outputs}
-        RankItem.objects.bulk_create(
-            RankItem(answer=answer, completion_id=completions[slot.pk, name], tier=tier)
-            for answer, (slot, judgement) in zip(answers, held, strict=True)
-            for name, tier in judgement.tiers.items()
+        outputs = Slot.objects.filter(pk__in=[slot.pk for slot in slots]).order_by("pk", "task__completions__position")
+        ids: dict[int, dict[str, int]] = {}
+        for slot, name, pk in outputs.values_list("pk", "task__completions__name", "task__completions__pk"):
+            ids.setdefault(slot, {})[name] = pk
+        record_answers(
+            [
+                (annotation, self._given(judgement, ids[slot.pk]))
+                for annotation, (slot, judgement) in zip(annotations, held, strict=True)
+            ]
         )
         Slot.objects.filter(pk__in=[slot.pk for slot in slots]).update(
             status=Slot.Status.SUBMITTED,
@@ -198,15 +281,3 @@ class _Batch:
 def _batches(rows: Iterator[Row | RowError]) -> Iterator[list[Row | RowError]]:
     while batch := list(islice(rows, BATCH)):
         yield batch
-
-
-def _new_task(row: Row) -> NewTask:
-    return NewTask(
-        name=row.id,
-        conversation=row.conversation,
-        completions=[NewCompletion(output.id, output.text, output.models) for output in row.outputs],
-        language=row.language,
-        priority=row.priority,
-        group=row.group,
-        judges=len(row.judgements),
-    )

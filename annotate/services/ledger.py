@@ -1,115 +1,69 @@
-"""The hottest path: claiming a task, submitting an answer, skipping, and what happens when a lease ends.
+"""What becomes of a slot once it is claimed: drafts, answers, skipping, giving back, and the end of its lease.
 
-Why a claim is a handful of indexed statements and never a scan, and why nobody can be given a task twice however
-many tabs are open, stands in docs/architecture.md ("The claim"). Order of locks: enrolment, own slot, replacement.
+Giving tasks out is `annotate.services.claims`. Order of locks: enrolment, task, own slot, replacement.
 """
 
 import uuid
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import timedelta
 
 from django.db import transaction
-from django.db.models import Exists, OuterRef, QuerySet
+from django.db.models import F
 from django.utils import timezone
 from django.utils.translation import gettext as _
 
 from annotate.errors import Refused
-from annotate.models import Annotation, Annotator, Answer, Enrolment, Guideline, Project, Question, RankItem, Slot
-from annotate.models.tasks import MAX_COMPLETIONS
+from annotate.models import (
+    Annotation,
+    Answer,
+    Batch,
+    Draft,
+    Enrolment,
+    Guideline,
+    PairAnswer,
+    Project,
+    Question,
+    RankItem,
+    Slot,
+    Span,
+    Task,
+)
+from annotate.questions import Given, dense
+from annotate.services import reviews
+from annotate.services.tasks import lower_cursors
 
 Status = Slot.Status
-SWEEP_EVERY = timedelta(minutes=1)
 
 
-@transaction.atomic
-def claim(*, annotator: Annotator, project: Project) -> Slot | None:
-    """Give the annotator a task: the one already leased, else the next one in order, else None when there is none.
-
-    Raises Refused when the project is not open or the annotator is not approved in it.
-    """
-    enrolment = (
-        Enrolment.objects.select_for_update(no_key=True, of=("self",))
-        .select_related("project")
-        .filter(annotator=annotator, project=project)
-        .first()
-    )
-    if enrolment is None or enrolment.status != Enrolment.Status.APPROVED:
-        raise Refused(_("You are not approved for this project. Ask its manager."))
-    if enrolment.project.status != Project.Status.OPEN:
-        raise Refused(_("This project is not open at the moment. Nothing of your work is lost."))
-    now = timezone.now()
-    leased_until = now + timedelta(minutes=enrolment.project.lease_minutes)
-    leased = Slot.objects.filter(project=project, holder=annotator, status=Status.LEASED)
-    if (mine := leased.first()) and leased.filter(pk=mine.pk).update(leased_until=leased_until):
-        return mine
-    slot = _next_slot(enrolment, now)
-    if slot is None:
-        return None
-    slot.status, slot.holder, slot.code = Status.LEASED, annotator, uuid.uuid4()
-    slot.claimed_at, slot.leased_until = now, leased_until
-    slot.save(update_fields=["status", "holder", "code", "claimed_at", "leased_until"])
-    if slot.rank > enrolment.cursor:
-        Enrolment.objects.filter(pk=enrolment.pk).update(cursor=slot.rank)
-    return slot
-
-
-def _next_slot(enrolment: Enrolment, now) -> Slot | None:
-    """The open slot that this person should have: replacements, then above the cursor, then (rarely) below it."""
-    mine = Slot.objects.filter(task=OuterRef("task"), holder=enrolment.annotator_id)
-    open_slots = Slot.objects.filter(~Exists(mine), project=enrolment.project_id, status=Status.OPEN)
-    if slot := _first_unlocked(open_slots.filter(replacement=True)):
-        return slot
-    if slot := _first_unlocked(open_slots.filter(rank__gt=enrolment.cursor)):
-        return slot
-    # Below the cursor nothing is left but what a rolled-back claim had locked as we passed. That walk is long for
-    # somebody who did much and whose tasks have open places: at most once a minute.
-    if enrolment.cursor < 0 or (enrolment.swept_at and now - enrolment.swept_at < SWEEP_EVERY):
-        return None
-    Enrolment.objects.filter(pk=enrolment.pk).update(swept_at=now)
-    return _first_unlocked(open_slots.filter(rank__lte=enrolment.cursor))
-
-
-def _first_unlocked(slots: QuerySet[Slot]) -> Slot | None:
-    return slots.order_by("rank", "place").select_for_update(skip_locked=True, no_key=True, of=("self",)).first()
-
-
-@dataclass(frozen=True)
-class Ranking:
-    """An answer to a ranking question: the tier of each output by completion id; 1 is best, equal tiers are ties."""
-
-    question: Question
-    tiers: Mapping[int, int]
-
-
-def dense(tiers: Mapping[int, int]) -> dict[int, int]:
-    """The same order with tiers 1, 2, 3 … without gaps."""
-    places = {tier: place for place, tier in enumerate(sorted(set(tiers.values())), 1)}
-    return {completion: places[tier] for completion, tier in tiers.items()}
+# --- Answers ----------------------------------------------------------------------------------------------------------
 
 
 @transaction.atomic
 def submit(
     *,
     slot: Slot,
-    ranking: Ranking,
+    answers: Sequence[Given],
     idempotency_key: uuid.UUID,
     guideline: Guideline | None = None,
     display_order: list[int] | None = None,
     active_seconds: int | None = None,
+    typing: dict | None = None,
 ) -> Annotation:
-    """Record an answer. The same key again gives the annotation it made before.
+    """Record an annotation. The same key again gives the annotation it made before.
 
-    On a leased slot it fills the place. On one already answered it is a new revision. On one whose lease ended or
-    that was skipped it takes the place back if nobody has it yet, else it is kept as extra; it is never refused.
-    Raises Refused when the ranking does not name each output of the task exactly once.
+    On a leased slot it fills the place. On one already answered it is a new revision, until the project is closed. On
+    one whose lease ended, or that was skipped or given back, it takes the place back if nobody has it yet, else it is
+    kept as extra; it is never refused.
+    Raises Refused when an answer is about an output of another task, or nothing is answered.
     """
-    slot = Slot.objects.select_for_update(no_key=True, of=("self",)).select_related("task").get(pk=slot.pk)
+    slot = Slot.objects.select_for_update(no_key=True, of=("self",)).select_related("task", "project").get(pk=slot.pk)
     if before := slot.annotations.filter(idempotency_key=idempotency_key).first():
         return before
-    completions = set(slot.task.completions.values_list("pk", flat=True))
-    if set(ranking.tiers) != completions or not all(1 <= tier <= MAX_COMPLETIONS for tier in ranking.tiers.values()):
-        raise Refused(_("Every output needs a place before you submit."))
+    if slot.current_annotation_id and slot.project.status == Project.Status.CLOSED:
+        raise Refused(_("This project is closed: its answers can no longer be changed. The one you gave stands."))
+    if not answers:
+        raise Refused(_("Nothing is answered yet."))
+    _check_outputs(slot.task, answers)
     annotation = Annotation.objects.create(
         slot=slot,
         revision=slot.annotations.count() + 1,
@@ -117,43 +71,148 @@ def submit(
         guideline=guideline,
         display_order=display_order or [],
         active_seconds=active_seconds,
+        informed=slot.informed_at is not None,
+        typing=typing,
     )
-    answer = Answer.objects.create(annotation=annotation, question=ranking.question)
-    RankItem.objects.bulk_create(
-        RankItem(answer=answer, completion_id=completion, tier=tier)
-        for completion, tier in dense(ranking.tiers).items()
-    )
+    record_answers([(annotation, given) for given in answers])
     Slot.objects.filter(pk=slot.pk).update(
         status=_status_after_answer(slot),
         current_annotation=annotation,
         submitted_at=slot.submitted_at or timezone.now(),
         leased_until=None,
     )
+    Draft.objects.filter(slot=slot).delete()
+    if any(given.question.kind == Question.Kind.DEMONSTRATION for given in answers):
+        reviews.after_submit(annotation=annotation)
     return annotation
 
 
+def _check_outputs(task: Task, answers: Sequence[Given]) -> None:
+    known = set(task.completions.values_list("pk", flat=True))
+    for given in answers:
+        named = {given.completion} - {None} | {rank.completion for rank in given.ranks}
+        named |= {given.pair.left, given.pair.right} if given.pair else set()
+        if given.question.project_id != task.project_id or not named <= known:
+            raise Refused(_("The answer is about another task. Load the page again."))
+
+
+def record_answers(given: Sequence[tuple[Annotation, Given]]) -> None:
+    """Write answers with their ranks, comparisons and marked words: at most four statements for any number of them."""
+    rows = Answer.objects.bulk_create(
+        Answer(
+            annotation=annotation,
+            question=one.question,
+            completion_id=one.completion,
+            rule_id=one.rule,
+            value=one.value,
+        )
+        for annotation, one in given
+    )
+    pairs = list(zip(rows, (one for _annotation, one in given), strict=True))
+    RankItem.objects.bulk_create(
+        RankItem(answer=row, completion_id=rank.completion, tier=tiers[rank.completion], acceptable=rank.acceptable)
+        for row, one in pairs
+        for tiers in [dense(one.ranks)]
+        for rank in one.ranks
+    )
+    PairAnswer.objects.bulk_create(
+        PairAnswer(
+            answer=row,
+            left_id=one.pair.left,
+            right_id=one.pair.right,
+            strength=one.pair.strength,
+            neither=one.pair.neither,
+        )
+        for row, one in pairs
+        if one.pair
+    )
+    Span.objects.bulk_create(
+        Span(answer=row, start=mark.start, end=mark.end, label=mark.label) for row, one in pairs for mark in one.marks
+    )
+
+
 def _status_after_answer(slot: Slot) -> Status:
-    if slot.status == Status.LEASED:
+    if slot.status == Status.LEASED or slot.place is None:
         return Status.SUBMITTED
     if slot.status in (Status.SUBMITTED, Status.EXTRA):
         return Status(slot.status)
-    # Late: take the place back from its replacement if nobody holds that one yet.
-    replacement = Slot.objects.select_for_update().filter(task=slot.task_id, place=slot.place, status=Status.OPEN)
-    if taken_back := replacement.first():
-        taken_back.delete()
-        return Status.SUBMITTED
-    return Status.EXTRA
+    return Status.SUBMITTED if _take_back(slot) else Status.EXTRA
+
+
+def _take_back(slot: Slot) -> bool:
+    """Make the place of a slot that was lost its own again, unless somebody has it by now."""
+    Task.objects.select_for_update(no_key=True).get(pk=slot.task_id)  # a task is withdrawn or grows before or after
+    same_place = Slot.objects.filter(task=slot.task_id, place=slot.place)
+    # Only an open one is locked: who holds a leased one may be waiting for the task.
+    if vacant := same_place.filter(status=Status.OPEN).select_for_update(no_key=True, of=("self",)).first():
+        vacant.delete()
+        return True
+    return not same_place.filter(status__in=Slot.LIVE).exists()  # none: the task was withdrawn
+
+
+# --- While it is worked on --------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Kept:
+    """What became of a draft. `newer`: what another device saved meanwhile, and nothing was changed."""
+
+    version: int
+    status: str  # of the slot
+    newer: dict | None = None
 
 
 @transaction.atomic
-def skip(*, slot: Slot, reason: str) -> None:
-    """Give a leased task back. The row keeps who skipped and why; somebody else gets the place.
+def keep_draft(*, slot: Slot, fields: Mapping[str, list[str]] | None, version: int) -> Kept:
+    """Save what the page holds, and renew the lease, taking it back where it is over and nobody has the place.
+
+    `fields`: None where nothing has changed. `version` is the one that the page knows: where another device has saved
+    a newer one, that one is returned, and this one is not saved.
+    """
+    slot = Slot.objects.select_for_update(no_key=True, of=("self",)).select_related("project").get(pk=slot.pk)
+    status = _renew(slot)
+    draft = Draft.objects.filter(slot=slot).first()
+    known = draft.version if draft else 0
+    if fields is None:
+        return Kept(known, status)
+    if draft and known != version:
+        return Kept(known, status, newer=draft.fields)
+    Draft.objects.update_or_create(slot=slot, defaults={"fields": dict(fields), "version": known + 1})
+    return Kept(known + 1, status)
+
+
+def _renew(slot: Slot) -> str:
+    """The slot's state after its lease was renewed, or taken back."""
+    until = timezone.now() + slot.project.lease
+    if slot.status == Status.LEASED:
+        Slot.objects.filter(pk=slot.pk).update(leased_until=until)
+    elif slot.status == Status.EXPIRED:
+        others = Slot.objects.filter(project=slot.project_id, holder=slot.holder_id, status=Status.LEASED)
+        if not others.exists() and (slot.place is None or _take_back(slot)):
+            Slot.objects.filter(pk=slot.pk).update(status=Status.LEASED, leased_until=until)
+            return Status.LEASED
+    return slot.status
+
+
+@transaction.atomic
+def skip(*, slot: Slot, kind: str, reason: str = "") -> None:
+    """Give a leased task back for good. The row keeps who skipped and why; somebody else gets the place.
 
     A slot that is no longer leased stays as it is.
     """
+    _give_back(slot, status=Status.SKIPPED, skip_kind=kind, skip_reason=reason)
+
+
+@transaction.atomic
+def release(*, slot: Slot) -> None:
+    """Give a leased task back without a word against it: its holder stops, or is paused."""
+    _give_back(slot, status=Status.RELEASED)
+
+
+def _give_back(slot: Slot, **fields) -> None:
     slot = Slot.objects.select_for_update(no_key=True, of=("self",)).get(pk=slot.pk)
     if slot.status == Status.LEASED:
-        Slot.objects.filter(pk=slot.pk).update(status=Status.SKIPPED, skip_reason=reason, leased_until=None)
+        Slot.objects.filter(pk=slot.pk).update(leased_until=None, **fields)
         _open_replacements([slot])
 
 
@@ -171,7 +230,91 @@ def expire_leases(*, batch: int = 500) -> int:
 
 
 def _open_replacements(slots: list[Slot]) -> None:
+    """Open the places of slots that were lost, but for tasks that were withdrawn meanwhile."""
+    placed = [slot for slot in slots if slot.place is not None]
+    tasks = Task.objects.filter(pk__in={slot.task_id for slot in placed}).order_by("pk").select_for_update(no_key=True)
+    ranks = {task.pk: task.rank for task in tasks if task.status == Task.Status.OPEN}
     Slot.objects.bulk_create(
-        Slot(project_id=slot.project_id, task_id=slot.task_id, rank=slot.rank, place=slot.place, replacement=True)
-        for slot in slots
+        Slot(
+            project_id=slot.project_id,
+            task_id=slot.task_id,
+            route_id=slot.route_id,
+            rank=ranks[slot.task_id],
+            place=slot.place,
+            ahead=True,
+        )
+        for slot in placed
+        if slot.task_id in ranks
     )
+
+
+# --- Tasks and batches as a whole -------------------------------------------------------------------------------------
+
+
+@transaction.atomic
+def withdraw(*, task: Task) -> None:
+    """Give the task to nobody more. Those who are in it finish, and what was answered counts."""
+    task = Task.objects.select_for_update(no_key=True).get(pk=task.pk)
+    Task.objects.filter(pk=task.pk).update(status=Task.Status.WITHDRAWN)
+    task.slots.filter(status=Status.OPEN).delete()
+
+
+@transaction.atomic
+def restore(*, task: Task) -> None:
+    """Give out a withdrawn task again: each place that nobody has opens."""
+    task = Task.objects.select_for_update(no_key=True).get(pk=task.pk)
+    if task.status != Task.Status.WITHDRAWN:
+        return
+    Task.objects.filter(pk=task.pk).update(status=Task.Status.OPEN)
+    if task.purpose == Task.Purpose.WORK:
+        taken = set(task.slots.filter(status__in=Slot.LIVE).values_list("place", flat=True))
+        _open_places(task, [place for place in range(1, task.target_overlap + 1) if place not in taken])
+
+
+@transaction.atomic
+def add_place(*, task: Task) -> bool:
+    """Ask one more person about the task, ahead of the rest. False where it has all the places the project allows."""
+    task = Task.objects.select_for_update(no_key=True, of=("self",)).select_related("project").get(pk=task.pk)
+    if (
+        task.status != Task.Status.OPEN
+        or task.purpose != Task.Purpose.WORK
+        or task.target_overlap >= task.project.max_overlap
+    ):
+        return False
+    task.target_overlap += 1
+    task.save(update_fields=["target_overlap"])
+    _open_places(task, [task.target_overlap])
+    return True
+
+
+def _open_places(task: Task, places: list[int]) -> None:
+    Slot.objects.bulk_create(
+        Slot(project_id=task.project_id, task=task, route_id=task.route_id, rank=task.rank, place=place, ahead=True)
+        for place in places
+    )
+
+
+@transaction.atomic
+def change_batch(*, batch: Batch, status: str, priority: int, team: str) -> None:
+    """Open, pause, prioritise a batch, or give it to a team. Its open places take the new priority."""
+    before = Batch.objects.select_for_update(no_key=True).get(pk=batch.pk)
+    for name, value in (("status", status), ("priority", priority), ("team", team)):
+        setattr(before, name, value)
+    before.full_clean(exclude=["project"])
+    before.save(update_fields=["status", "priority", "team"])
+    tasks = Task.objects.filter(batch=batch).exclude(priority=priority)
+    if tasks.update(priority=priority):
+        Slot.objects.filter(task__batch=batch, status=Status.OPEN).update(rank=_ranks(priority))
+    opened = Slot.objects.filter(task__batch=batch, status=Status.OPEN).order_by("rank").values_list("rank", flat=True)
+    lower_cursors(project=batch.project, rank=opened.first())
+
+
+def _ranks(priority: int):
+    """What `Task.rank` gives, of a slot, in the database."""
+    return F("task_id") + ((9 - priority) << 48)
+
+
+@transaction.atomic
+def look_again(*, enrolments) -> None:
+    """Let people see what was not for them when they passed it: their languages, skills or team have changed."""
+    Enrolment.objects.filter(pk__in=enrolments.values("pk")).update(cursor=-1)

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import orjson
 from django.db import transaction
 
-from annotate.models import Completion, CompletionSource, Enrolment, Project, Slot, Task
+from annotate.models import Batch, Completion, CompletionSource, Enrolment, Harm, Project, Route, Slot, Task
 
 
 @dataclass(frozen=True)
@@ -29,7 +29,14 @@ class NewTask:
     language: str = ""
     priority: int = 0
     group: str = ""
+    skills: tuple[str, ...] = ()
+    categories: tuple[str, ...] = ()
+    batch: str = ""  # made where the project has none of that name
+    tree: dict | None = None
+    purpose: str = Task.Purpose.WORK
+    repeat_of: Task | None = None
     judges: int = 0  # answers that come with it; the target is at least that
+    people_on_top: bool = False  # they are no people's: as many places as ever are added to theirs
 
     @property
     def prompt_sha256(self) -> str:
@@ -66,19 +73,11 @@ def add_tasks(*, project: Project, tasks: Sequence[NewTask]) -> list[Task]:
 
     A fixed number of statements for any number of tasks. Raises IntegrityError for a name that the project has.
     """
+    batches = _batches(project, tasks)
+    keys = [_route_key(project, task, batches) for task in tasks]
+    routes = _routes(project, keys)
     rows = Task.objects.bulk_create(
-        Task(
-            project=project,
-            name=task.name,
-            conversation=list(task.conversation),
-            language=task.language,
-            priority=task.priority,
-            target_overlap=max(project.overlap, task.judges),
-            content_sha256=task.content_sha256,
-            prompt_sha256=task.prompt_sha256,
-            split_group=task.split_group,
-        )
-        for task in tasks
+        _row(project, task, batches.get(task.batch), routes[key]) for task, key in zip(tasks, keys, strict=True)
     )
     completions = Completion.objects.bulk_create(
         Completion(task=row, position=number, name=output.name, text=output.text, sha256=sha256(output.text.encode()))
@@ -92,12 +91,75 @@ def add_tasks(*, project: Project, tasks: Sequence[NewTask]) -> list[Task]:
         for model in dict.fromkeys(output.models)
     )
     Slot.objects.bulk_create(
-        Slot(project=project, task=row, rank=row.rank, place=place)
+        Slot(project=project, task=row, route_id=row.route_id, rank=row.rank, place=place)
         for row, task in zip(rows, tasks, strict=True)
+        if task.purpose == Task.Purpose.WORK  # the others make a slot when somebody is given one
         for place in range(task.judges + 1, row.target_overlap + 1)
     )
     lower_cursors(project=project, rank=min((row.rank for row in rows), default=None))
     return rows
+
+
+def _row(project: Project, task: NewTask, batch: Batch | None, route: Route) -> Task:
+    shared = is_shared(project, task.name)
+    people = project.shared_overlap if shared else project.overlap
+    return Task(
+        project=project,
+        name=task.name,
+        conversation=list(task.conversation),
+        language=task.language,
+        purpose=task.purpose,
+        repeat_of=task.repeat_of,
+        skills=sorted(set(task.skills)),
+        categories=sorted(set(task.categories)),
+        batch=batch,
+        route=route,
+        shared=shared,
+        tree=task.tree,
+        priority=max(task.priority, batch.priority if batch else 0),
+        target_overlap=task.judges + people if task.people_on_top else max(people, task.judges),
+        content_sha256=task.content_sha256,
+        prompt_sha256=task.prompt_sha256,
+        split_group=task.split_group,
+    )
+
+
+def is_shared(project: Project, name: str) -> bool:
+    """Whether a task is in the shared pool: drawn by hash, so the same at any time and in any order of coming in."""
+    drawn = int.from_bytes(hashlib.sha256(f"{project.slug}:{name}".encode()).digest()[:8], "big")
+    return drawn * 100 < project.shared_percent * 2**64
+
+
+RouteKey = tuple[str, tuple[str, ...], tuple[str, ...], int | None]
+
+
+def _route_key(project: Project, task: NewTask, batches: dict[str, Batch]) -> RouteKey:
+    harm = (set(task.categories) & set(Harm.values)) | set(project.harm_categories)
+    batch = batches.get(task.batch)
+    return task.language, tuple(sorted(set(task.skills))), tuple(sorted(harm)), batch.pk if batch else None
+
+
+def _batches(project: Project, tasks: Sequence[NewTask]) -> dict[str, Batch]:
+    names = {task.batch for task in tasks} - {""}
+    if not names:
+        return {}
+    Batch.objects.bulk_create((Batch(project=project, name=name) for name in sorted(names)), ignore_conflicts=True)
+    return {batch.name: batch for batch in Batch.objects.filter(project=project, name__in=names)}
+
+
+def _routes(project: Project, keys: Sequence[RouteKey]) -> dict[RouteKey, Route]:
+    """A route for each key; those that are not there are made."""
+    wanted = set(keys)
+    Route.objects.bulk_create(
+        (
+            Route(project=project, language=language, skills=list(skills), harm=list(harm), batch_id=batch)
+            for language, skills, harm, batch in sorted(wanted, key=str)
+        ),
+        ignore_conflicts=True,
+    )
+    found = Route.objects.filter(project=project, language__in={language for language, *_ in wanted})
+    by_key = {(one.language, tuple(one.skills), tuple(one.harm), one.batch_id): one for one in found}
+    return {key: by_key[key] for key in wanted}
 
 
 def lower_cursors(*, project: Project, rank: int | None) -> None:

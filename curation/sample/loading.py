@@ -25,9 +25,8 @@ from curation.services.exports import request_sft_export
 
 FOLDER = Path(__file__).parent
 SLUG, NAME = "everyday-answers", "Everyday answers · 日常问答"
-QUESTION = (
-    "Rank the outputs from best to worst; equally good ones share a place. · 请把回答从好到差排序；一样好的可以并列。"
-)
+QUESTION = "Rank the outputs from best to worst; equally good ones share a place."
+IN_CHINESE = {"zh-hans": {"text": "请把回答从好到差排序；一样好的可以并列。"}}
 SOURCE = "Simulated by Plumbline"
 # How far off each simulated annotator sees the quality of an output, as a standard deviation on the scale 0 to 1.
 NOISE = {"careful": 0.04, "steady": 0.10, "quick": 0.18, "distracted": 0.32, "careless": 0.60}
@@ -61,8 +60,9 @@ def load(actor) -> Project:
 @transaction.atomic
 def _ranking_project() -> Project:
     project = create_project(slug=SLUG, name=NAME, overlap=OVERLAP, question=QUESTION)
-    guidelines = [(FOLDER / f"guideline-{language}.md").read_text(encoding="utf-8") for language in ("en", "zh")]
-    publish_guideline(project=project, text="\n\n---\n\n".join(guidelines))
+    project.questions.update(translations=IN_CHINESE)
+    english, chinese = ((FOLDER / f"guideline-{language}.md").read_text(encoding="utf-8") for language in ("en", "zh"))
+    publish_guideline(project=project, text=english, translations={"zh-hans": {"text": chinese}})
     lines = b"\n".join(json.dumps(row).encode() for row in _judged_prompts())
     import_judgements(project=project, source=SOURCE, file=BytesIO(lines), kind=Annotator.Kind.SIMULATED)
     measure_and_keep(project=project)

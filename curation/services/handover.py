@@ -15,7 +15,7 @@ from django.db import transaction
 from django.utils.translation import gettext as _
 
 from annotate.models import Project, Task
-from annotate.models.tasks import MAX_COMPLETIONS
+from annotate.questions import outputs_wanted
 from annotate.services.tasks import NewCompletion, NewTask, add_tasks, sha256
 from curation.models import InstanceSet
 from curation.services.datasets import rows_numbered
@@ -54,6 +54,7 @@ def add_instances(*, instance_set: InstanceSet, project: Project, choice: Choice
     """
     _check(instance_set, choice)
     Project.objects.select_for_update(no_key=True).get(pk=project.pk)  # one at a time, so that names stay unique
+    least, most = outputs_wanted(project.questions.current())
     done = HandedOver()
     rows = choice.rows or _sample(instance_set, choice.sample)
     missing = set(rows)
@@ -63,9 +64,9 @@ def add_instances(*, instance_set: InstanceSet, project: Project, choice: Choice
         values = rows_numbered(instance_set.dataset, [one["row"] for one in instances]) if choice.output_columns else {}
         for instance in instances:
             outputs = _outputs(instance, values.get(instance["row"], {}), choice)
-            if len(outputs) < 2:
+            if len(outputs) < least:
                 done.too_few_outputs += 1
-            elif len(outputs) > MAX_COMPLETIONS:
+            elif len(outputs) > most:
                 done.too_many_outputs += 1
             else:
                 new.append(_task(instance_set, instance, outputs))

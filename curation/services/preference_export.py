@@ -18,8 +18,9 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_noop
 
 from annotate import measures
-from annotate.models import Annotation, Annotator, Completion, RankItem, Slot
+from annotate.models import Annotation, Annotator, Completion, Question, Slot
 from annotate.services.agreement import all_measures
+from annotate.services.preferences import tiers_of
 from curation import folder as folders
 from curation.cards import preference_card
 from curation.models import Export
@@ -100,13 +101,16 @@ class _Builder:
         self.units: list[tuple[int, int, int]] = []
         self.unit_prompts: list[int] = []
         assert export.project is not None  # a constraint says so of every export of preferences
-        self.project, self.question = export.project, export.project.question
+        question = export.project.preference_question
+        if question is None:
+            raise JobError(_("The project asks for no preference: it has neither a ranking nor a pairwise question."))
+        self.project, self.question = export.project, question
         # Of the last judgement that is in: unlike the time of building, the same each time.
         self.as_of = datetime.min.replace(tzinfo=UTC)
 
     def build(self) -> dict[str, Any]:
         selection = Path(shutil.copyfile(blobs.file_of(self.selection), self.folder / "selection.parquet"))
-        judged = (one for ids in folders.read_selection(selection, BATCH) for one in _load(ids))
+        judged = (one for ids in folders.read_selection(selection, BATCH) for one in _load(ids, self.question))
         tracked = self.job.track(judged, total=folders.selected(selection), every=BATCH)
         with folders.split_writers(self.folder, "preference", SCHEMA) as self.splits:
             # The selection is sorted by prompt, so a prompt never comes back.
@@ -195,7 +199,7 @@ class _Builder:
 class _Judged:
     """A judgement with all that its rows say."""
 
-    def __init__(self, row: Mapping[str, Any], tiers: dict[str, int], texts: dict[str, str]) -> None:
+    def __init__(self, row: Mapping[str, Any], tiers: dict[str, int | None], texts: dict[str, str]) -> None:
         self.judgement = Judgement(row["pk"], row["slot__task_id"], row["slot__holder__kind"] in Annotator.HUMAN, tiers)
         self.texts = texts
         self.conversation: list[dict[str, str]] = row["slot__task__conversation"]
@@ -208,8 +212,8 @@ class _Judged:
         self.created_at: datetime = row["created_at"]
 
 
-def _load(ids: list[int]) -> list[_Judged]:
-    """The judgements of these annotations in this order, by three statements."""
+def _load(ids: list[int], question: Question) -> list[_Judged]:
+    """The judgements of these annotations in this order, by four statements."""
     rows = {
         row["pk"]: row
         for row in Annotation.objects.filter(pk__in=ids).values(
@@ -226,11 +230,14 @@ def _load(ids: list[int]) -> list[_Judged]:
         )
     }
     outputs: dict[int, dict[str, str]] = {}
+    sha256_of: dict[int, str] = {}
     tasks = {row["slot__task_id"] for row in rows.values()}
-    for task, sha256, text in Completion.objects.filter(task__in=tasks).values_list("task_id", "sha256", "text"):
+    completions = Completion.objects.filter(task__in=tasks).values_list("pk", "task_id", "sha256", "text")
+    for pk, task, sha256, text in completions:
         outputs.setdefault(task, {})[sha256] = text
-    tiers: dict[int, dict[str, int]] = {}
-    items = RankItem.objects.filter(answer__annotation__in=ids).order_by("answer_id", "completion__position")
-    for annotation, sha256, tier in items.values_list("answer__annotation_id", "completion__sha256", "tier"):
-        tiers.setdefault(annotation, {})[sha256] = tier
-    return [_Judged(rows[pk], tiers.get(pk, {}), outputs[rows[pk]["slot__task_id"]]) for pk in ids]
+        sha256_of[pk] = sha256
+    tiers = {
+        annotation: {sha256_of[completion]: tier for completion, tier in said.items()}
+        for annotation, said in tiers_of(annotation__in=ids, question__key=question.key)
+    }
+    return [_Judged(rows[pk], tiers.get(pk, {}), outputs.get(rows[pk]["slot__task_id"], {})) for pk in ids]

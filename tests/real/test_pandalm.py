@@ -2,6 +2,7 @@
 
 import pytest
 
+from annotate.models import PairAnswer, Question
 from annotate.services import agreement
 from annotate.services.imports import import_judgements
 from annotate.services.projects import create_project
@@ -23,7 +24,7 @@ def test_pandalm_agrees_and_exports_as_published(tmp_path, record_property):
         done = import_judgements(project=project, source="pandalm", file=file)
     assert (done.tasks, done.judgements) == (999, 2997)
 
-    figures, unanimous = agreement.measure(project, project.questions.get())
+    figures, unanimous = agreement.measure(project, project.preference_question)
     kappa = {figure.name: figure for figure in figures}["fleiss_kappa"]
     assert unanimous == (879, 999)
     assert kappa.value == pytest.approx(0.864, abs=0.0005)
@@ -42,4 +43,27 @@ def test_pandalm_agrees_and_exports_as_published(tmp_path, record_property):
         "figure",
         f"unanimous on {unanimous[0]} of {unanimous[1]}, Fleiss κ {kappa.value:.4f} ({kappa.low:.3f} – {kappa.high:.3f}), "
         f"{counts['rows']} pairs ({splits['train']['rows']} train, {splits['test']['rows']} test) after {counts['ties']} ties",
+    )
+
+
+def test_pandalm_as_comparisons_gives_the_same_figures(tmp_path, record_property):
+    """Asked as it was asked: which of the two is better, or neither is; three people each."""
+    write_jsonl(tmp_path / "pandalm.jsonl")
+    project = create_project(slug="pandalm-pairwise", name="PandaLM")
+    project.questions.update(kind=Question.Kind.PAIRWISE, settings={"steps": 2, "tie": True})
+    with (tmp_path / "pandalm.jsonl").open("rb") as file:
+        done = import_judgements(project=project, source="pandalm", file=file)
+    assert (done.tasks, done.judgements) == (999, 2997)
+    ties = PairAnswer.objects.filter(strength=0).count()
+    assert (PairAnswer.objects.count(), ties) == (2997, 326)
+    figures, unanimous = agreement.measure(project, project.preference_question)
+    kappa = {figure.name: figure.value for figure in figures}["fleiss_kappa"]
+    assert unanimous == (879, 999)
+    assert kappa == pytest.approx(0.864, abs=0.0005)
+    export = exports.request_export(project=project, actor=None, send=False)
+    build_export(str(export.job_id))
+    export.refresh_from_db()
+    assert export.manifest["counts"]["rows"] == 2515
+    record_property(
+        "figure", f"2,997 comparisons, {ties} ties, unanimous 879 of 999, Fleiss κ {kappa:.4f}, 2,515 pairs"
     )
