@@ -1,6 +1,6 @@
 """Many people at once, and processes that die: on real ones, over HTTP, with the figures recorded.
 
-PLUMBLINE_LOAD_TASKS sets the number of tasks: the suite takes a few hundred, `make accept-workplace` two thousand.
+PLUMBLINE_LOAD_TASKS sets the number of tasks: the suite takes fewer, `make accept-workplace` two thousand.
 """
 
 import os
@@ -28,7 +28,7 @@ from tests.crowd import PEOPLE, TABS, Tab, end_some_lease, meanwhile, no_place_i
 from tests.stack import celery_beat, celery_worker, web_processes, web_server
 
 pytestmark = pytest.mark.django_db(transaction=True)
-TASKS, OVERLAP = int(os.environ.get("PLUMBLINE_LOAD_TASKS", "300")), 3
+TASKS, OVERLAP = int(os.environ.get("PLUMBLINE_LOAD_TASKS", "80")), 3
 
 
 def work_off(address: str, sessions: list[str], done: threading.Event, deaths: float = 0.0) -> list[Tab]:
