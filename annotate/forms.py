@@ -14,8 +14,9 @@ MOST_TYPED = 10**7
 
 
 def answer_fields(post: QueryDict) -> dict[str, list[str]]:
-    """The fields of the questions among those that were sent."""
-    return {name: values for name, values in post.lists() if name not in OF_THE_FORM}
+    """The fields of the questions among those that were sent; without NUL, which no database keeps and nobody types."""
+    sent = {name: values for name, values in post.lists() if name not in OF_THE_FORM}
+    return {name.replace("\x00", ""): [value.replace("\x00", "") for value in sent[name]] for name in sent}
 
 
 class SubmitForm(forms.Form):

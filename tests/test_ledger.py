@@ -301,6 +301,15 @@ def test_renewing_takes_a_lost_lease_back_while_nobody_has_the_place(world):
     assert sorted(task.slots.values_list("place", "status")) == [(1, "leased"), (2, "open")]
 
 
+def test_renewing_gives_nothing_back_to_who_is_paused(world):
+    world.tasks()
+    slot = world.claim("ana")
+    expire(slot)
+    move_enrolment(enrolment=Enrolment.objects.get(annotator=world.annotator("ana")), status=Enrolment.Status.PAUSED)
+    assert ledger.keep_draft(slot=slot, fields={"x": ["1"]}, version=0).status == Status.EXPIRED
+    assert Draft.objects.count() == 1
+
+
 def test_renewing_does_not_take_a_place_that_somebody_has_nor_a_second_lease(world):
     world.tasks(2)
     slot = world.claim("ana")

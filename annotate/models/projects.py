@@ -205,6 +205,8 @@ class Enrolment(models.Model):
         PAUSED = PAUSED, _("paused")
         REJECTED = REJECTED, _("rejected")
 
+    SHUT_OUT = (Status.APPLIED, Status.PAUSED, Status.REJECTED)
+
     annotator = models.ForeignKey("annotate.Annotator", models.PROTECT, related_name="enrolments")
     project = models.ForeignKey(Project, models.PROTECT, related_name="enrolments")
     status = models.CharField(_("status"), max_length=10, choices=Status, default=Status.APPLIED)

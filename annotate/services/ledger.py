@@ -186,12 +186,17 @@ def _renew(slot: Slot) -> str:
     until = timezone.now() + slot.project.lease
     if slot.status == Status.LEASED:
         Slot.objects.filter(pk=slot.pk).update(leased_until=until)
-    elif slot.status == Status.EXPIRED:
+    elif slot.status == Status.EXPIRED and _may_work(slot):
         others = Slot.objects.filter(project=slot.project_id, holder=slot.holder_id, status=Status.LEASED)
         if not others.exists() and (slot.place is None or _take_back(slot)):
             Slot.objects.filter(pk=slot.pk).update(status=Status.LEASED, leased_until=until)
             return Status.LEASED
     return slot.status
+
+
+def _may_work(slot: Slot) -> bool:
+    enrolled = Enrolment.objects.filter(project=slot.project_id, annotator=slot.holder_id)
+    return slot.project.status == Project.Status.OPEN and enrolled.exclude(status__in=Enrolment.SHUT_OUT).exists()
 
 
 @transaction.atomic

@@ -161,7 +161,7 @@ def _desk(request: PageRequest, slot: Slot, sheet: Sheet, form: SubmitForm | Non
     """All that the desk shows."""
     language = get_language() or "en"
     guideline = Guideline.objects.filter(project=slot.project_id, current=True).first()
-    read = desk.last_guideline_read(slot)
+    read = desk.last_guideline_read(slot) if guideline else None
     changes: str = ""
     if guideline and read and read.version < guideline.version:
         changes = inline(read.says(language)["text"], guideline.says(language)["text"])
@@ -177,7 +177,6 @@ def _desk(request: PageRequest, slot: Slot, sheet: Sheet, form: SubmitForm | Non
         "errors": sheet.errors,
         "draft_version": draft.version if draft else 0,
         "guideline": guideline,
-        "guideline_html": markdown_html(guideline.says(language)["text"]) if guideline else "",
         "changes_html": changes,
         "changed_since": read,
         "own": desk.today(slot.holder, slot.project),
