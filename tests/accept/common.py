@@ -78,7 +78,7 @@ def tests(wanted: Mapping[str, str], bounds: Mapping[str, tuple[str, float]] | N
         within = True
         if bounds and test in bounds:
             pattern, most = bounds[test]
-            numbers = [float(found[1]) for figure in figures if (found := re.search(pattern, figure))]
+            numbers = [float(number) for figure in figures for number in re.findall(pattern, figure)]
             within = bool(numbers) and max(numbers) <= most
         line(name, "; ".join([f"{good} of {len(mine)} passed", *figures]), bool(mine) and good == len(mine) and within)
 

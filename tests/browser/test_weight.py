@@ -76,7 +76,9 @@ def judging(production) -> tuple[str, dict]:
     return production + path, {"name": "sessionid", "value": client.cookies["sessionid"].value, "url": production}
 
 
-def test_the_page_of_judging_is_light_when_opened_cold_and_a_page_alone_when_opened_again(new_context, judging):
+def test_the_page_of_judging_is_light_when_opened_cold_and_a_page_alone_when_opened_again(
+    new_context, judging, record_property
+):
     address, cookie = judging
     context = new_context()
     context.add_cookies([cookie])
@@ -86,6 +88,7 @@ def test_the_page_of_judging_is_light_when_opened_cold_and_a_page_alone_when_ope
 
     cold = transfers(page, address)
     print(listed(cold))
+    record_property("figure", f"{sum(one.bytes for one in cold):,} bytes in {len(cold)} requests")
     assert (page.url, answers[0].status) == (cold[0].address, 200) == (address, 200)
     assert all(one.bytes > 100 for one in cold), listed(cold)  # nothing came out of a cache
     assert len(cold) <= MOST_REQUESTS, listed(cold)
