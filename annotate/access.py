@@ -52,6 +52,12 @@ def annotator_of(user) -> Annotator | None:
     return Annotator.objects.filter(user=user).first()
 
 
+def annotator_in(user, project: Project) -> Annotator | None:
+    """The annotator that the user is in this project, by role; the claim asks for the enrolment."""
+    member = Membership.objects.filter(user=user, project=project, role=Role.ANNOTATOR)
+    return Annotator.objects.filter(user__in=member.values("user")).first()
+
+
 def slot_for(user, slug: str, code: UUID | None) -> Slot:
     """The user's own slot. Raises Http404 for everybody else's, whoever asks."""
     slot = (

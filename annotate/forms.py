@@ -2,14 +2,16 @@
 
 from uuid import uuid4
 
+import orjson
 from django import forms
 from django.http import QueryDict
 from django.utils.translation import gettext_lazy as _
 
 from annotate.models import Guideline, Project, Slot
+from annotate.question_settings import RESERVED
 
 LONGEST_ACTIVE = 24 * 60 * 60
-OF_THE_FORM = {"csrfmiddlewaretoken", "key", "guideline", "active_seconds", "typing", "version", "changed"}
+OF_THE_FORM = RESERVED  # fields of the page that are no answers, and so no keys of questions
 MOST_TYPED = 10**7
 
 
@@ -25,7 +27,7 @@ class SubmitForm(forms.Form):
     key = forms.UUIDField(widget=forms.HiddenInput, initial=uuid4)
     guideline = forms.IntegerField(widget=forms.HiddenInput, required=False)
     active_seconds = forms.IntegerField(widget=forms.HiddenInput, required=False)
-    typing = forms.JSONField(widget=forms.HiddenInput, required=False)
+    typing = forms.CharField(widget=forms.HiddenInput, required=False)  # JSON
 
     def __init__(self, *args, project: Project, **kwargs) -> None:
         self.project = project
@@ -43,7 +45,10 @@ class SubmitForm(forms.Form):
 
     def clean_typing(self) -> dict[str, int] | None:
         """How written work came about: seconds of typing, characters typed and pasted. What is odd is left out."""
-        said = self.cleaned_data["typing"]
+        try:
+            said = orjson.loads(self.cleaned_data["typing"])
+        except orjson.JSONDecodeError:
+            return None
         if not isinstance(said, dict):
             return None
         found = {name: said.get(name) for name in ("seconds", "typed", "pasted")}
@@ -55,6 +60,7 @@ class SubmitForm(forms.Form):
 class DraftForm(forms.Form):
     version = forms.IntegerField(min_value=0)
     changed = forms.BooleanField(required=False)
+    answered = forms.BooleanField(required=False)
 
 
 class SkipForm(forms.Form):

@@ -16,7 +16,7 @@ Settings = Mapping[str, Any]
 Find = Iterator[str]
 
 SLUG = re.compile(r"[-a-zA-Z0-9_]{1,60}")
-RESERVED = {"csrfmiddlewaretoken", "key", "guideline", "active_seconds", "typing", "version", "changed"}
+RESERVED = {"csrfmiddlewaretoken", "key", "guideline", "active_seconds", "typing", "version", "changed", "answered"}
 """No keys: the page has fields of these names that are no answers."""
 SCOPES = {kind: {"task"} for kind in ("ranking", "pairwise", "demonstration")} | {
     kind: {"completion"} for kind in ("rule", "span")

@@ -272,7 +272,7 @@ def _marks(text: str, labels: Sequence[str]) -> Callable[[str], tuple[Mark, ...]
             if not 0 <= mark.start < mark.end <= len(text):
                 raise Wrong(_("The marked words lie outside the output. Mark them again."))
             if mark.label not in (labels or [""]):
-                raise Wrong(_("“%(value)s” is not on offer here.") % {"value": mark.label[:40]})
+                raise Wrong(_("A mark has a label that is not on offer here. Mark the words again."))
         return tuple(sorted(marks, key=lambda mark: (mark.start, mark.end, mark.label)))
 
     return read

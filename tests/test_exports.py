@@ -109,7 +109,7 @@ def test_a_build_that_was_killed_goes_on_from_its_selection(world):
     judged(world)
     killed = exports.request_export(project=world.project, actor=None, send=False)
     with blobs.workspace("test") as folder:
-        preference_export._select(killed, folder)
+        preference_export._select(killed, killed.project.preference_question, folder)
     world.tasks()
     world.answer(world.claim("ana"), 3, 2, 1)  # arrives after the selection, before the second attempt
     build_export(str(killed.job_id))

@@ -135,3 +135,17 @@ def test_all_bad_rows_are_named_in_one_go(world):
 def test_an_output_may_be_empty_since_models_answer_nothing_at_times(world):
     load(world, row(completions=[{"id": "a", "text": ""}, {"id": "b", "text": "x"}, {"id": "c", "text": "y"}]))
     assert Task.objects.get().completions.filter(text="").count() == 1
+
+
+def test_a_known_task_that_asks_for_somebody_else_is_refused(world):
+    load(world, row())
+    for asks in ({"categories": ["violence"]}, {"skills": ["law"]}, {"language": "zh"}):
+        with pytest.raises(ImportRefused, match="says something else"):
+            load(world, row(**asks))
+
+
+def test_a_source_cannot_be_people_once_and_an_aggregate_another_time(world):
+    load(world, row())
+    lines = io.BytesIO(json.dumps(row("t2")).encode())
+    with pytest.raises(ImportRefused, match="of another kind: imported person"):
+        import_judgements(project=world.project, source="study", file=lines, kind=Annotator.Kind.AGGREGATE)

@@ -259,3 +259,11 @@ def test_statements_do_not_grow_with_routes(world, django_assert_num_queries):
     ana = world.annotator("ana")
     with django_assert_num_queries(10):
         claims.claim(annotator=ana, project=world.project)
+
+
+def test_pausing_a_batch_leaves_its_tasks_the_priorities_of_their_own(world):
+    urgent = world.tasks(batch="first", priority=5)[0]
+    ledger.change_batch(batch=Batch.objects.get(), status=Batch.Status.PAUSED, priority=0, team="")
+    urgent.refresh_from_db()
+    assert urgent.priority == 5
+    assert set(urgent.slots.values_list("rank", flat=True)) == {urgent.rank}

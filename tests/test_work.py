@@ -35,7 +35,7 @@ def test_no_draft_ends_in_an_error_of_the_server(world, address, sent):
 
 
 @pytest.mark.parametrize("sent", [
-    {}, {"key": "x"}, {"overall.tier.A": "\x00"}, {"overall.tier.A": "9" * 5000}, {"typing": "["}, {"guideline": "x"},
+    {}, {"key": "x"}, {"overall.tier.A": "\x00"}, {"overall.tier.A": "9" * 5000}, {"guideline": "x"},
     {"active_seconds": "NaN"}, {"overall.outcome": "x"},
 ])  # fmt: skip
 def test_a_bad_answer_comes_back_with_what_was_filled_in(world, address, sent):
@@ -54,6 +54,32 @@ def test_typing_and_time_are_kept_within_bounds(world, address):
     assert world.client("ana").post(f"{address}submit/", sent).status_code == 302
     annotation = Annotation.objects.get()
     assert (annotation.typing, annotation.active_seconds) == ({"seconds": 5}, 24 * 60 * 60)
+
+
+@pytest.mark.parametrize("typing", ["[", "[" * 100_000, "9" * 5000, "null", '"x"', '{"seconds": true}'])
+def test_typing_that_cannot_be_is_passed_over(world, address, typing):
+    sent = {f"overall.tier.{letter}": "1" for letter in "ABC"} | {"key": str(uuid4()), "typing": typing}
+    assert world.client("ana").post(f"{address}submit/", sent).status_code == 302
+    assert Annotation.objects.get().typing is None
+
+
+def test_a_draft_that_comes_after_its_answer_is_not_kept(world, address):
+    client = world.client("ana")
+    sent = {f"overall.tier.{letter}": "1" for letter in "ABC"}
+    client.post(f"{address}submit/", sent | {"key": str(uuid4())})
+    late = sent | {"version": 0, "changed": 1}
+    assert client.post(f"{address}draft/", late).json()["status"] == "submitted"
+    assert not Draft.objects.exists()
+    client.post(f"{address}draft/", late | {"answered": 1})
+    assert Draft.objects.count() == 1
+
+
+def test_who_is_no_annotator_of_the_project_any_more_keeps_the_answer_and_gets_nothing(world, address):
+    world.users["ana"].memberships.all().delete()
+    sent = {f"overall.tier.{letter}": "1" for letter in "ABC"} | {"key": str(uuid4())}
+    world.client("ana").post(f"{address}submit/", sent)
+    assert Annotation.objects.count() == 1
+    assert not Slot.objects.filter(status="leased").exists()
 
 
 def test_the_next_task_stands_in_the_answer_to_the_last_with_a_fixed_number_of_statements(

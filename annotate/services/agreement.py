@@ -40,7 +40,7 @@ def rankings(
             "current_annotation_id", "task__prompt_sha256", "task_id", "holder_id"
         ).iterator(chunk_size=5000)
     }
-    for annotation, tiers in tiers_of(question=question, annotation__slot__project=project):
+    for annotation, tiers in tiers_of(question__key=question.key, annotation__slot__project=project):
         if tiers and annotation in of:
             prompt, task, annotator = of[annotation]
             yield prompt, task, annotator, tiers
@@ -141,7 +141,8 @@ def refresh() -> int:
     """Start measuring wherever answers are newer than the latest snapshot. Returns how many; beat calls it."""
     measured = dict(Agreement.objects.order_by().values_list("project").annotate(Max("as_of")))
     stale = 0
-    for project in Project.objects.all():
+    asking = Question.objects.filter(current=True, kind__in=Question.PREFERENCES)
+    for project in Project.objects.filter(pk__in=asking.values("project")):
         newer = Annotation.objects.filter(slot__project=project)
         if project.pk in measured:
             newer = newer.filter(created_at__gt=measured[project.pk])

@@ -76,7 +76,8 @@ def faq(project: Project) -> QuerySet[HelpRequest]:
 def flag(*, slot: Slot, actor, kind: str, text: str = "") -> Flag:
     """Say that something is wrong with a task. The same again while it is unresolved adds the new words to it."""
     Slot.objects.select_for_update(no_key=True).get(pk=slot.pk, holder__user=actor)
-    found = Flag.objects.filter(slot=slot, kind=kind, resolved_at=None).first()
+    unresolved = Flag.objects.filter(slot=slot, kind=kind, resolved_at=None)
+    found = unresolved.select_for_update(no_key=True).first()
     if found is None:
         return Flag.objects.create(slot=slot, kind=kind, text=text)
     if text and text not in found.text.split("\n"):
@@ -92,12 +93,12 @@ def resolve_flag(*, flag: Flag, actor, resolution: str, withdraw: bool = False) 
     `withdraw`: the task is given to nobody more, which settles all other flags on it too.
     Raises Refused when the flag is settled already.
     """
+    task = Task.objects.select_for_update(no_key=True).get(slots=flag.slot_id)  # first: one of two withdrawals waits
     row = Flag.objects.select_for_update(no_key=True).get(pk=flag.pk)
     if row.resolved_at is not None:
         raise Refused(_("Somebody has settled this flag meanwhile: “%(what)s”") % {"what": row.resolution})
     rows = [row]
     if withdraw:
-        task = Task.objects.get(slots=row.slot_id)
         others = Flag.objects.filter(slot__task=task, resolved_at=None).exclude(pk=row.pk).order_by("pk")
         rows += others.select_for_update(no_key=True, of=("self",))
         ledger.withdraw(task=task)

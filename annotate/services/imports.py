@@ -84,12 +84,16 @@ class _Batch:
         problems = [
             RowError(row.line, "id", _("The project has a task “%(id)s” that says something else.") % {"id": row.id})
             for row in self.rows
-            if row.id in known and known[row.id].content_sha256 != self._new_task(row).content_sha256
+            if row.id in known and self._says_otherwise(known[row.id], self._new_task(row))
         ]
         problems += [problem for row in self.rows for problem in self._unfit(row)]
         if problems:
             return problems
         annotators = self._annotators()
+        if strange := [name for name, found in annotators.items() if found.kind != self.kind]:
+            message = _("“%(name)s” of this source is there already, and of another kind: %(kind)s.")
+            kind = annotators[strange[0]].get_kind_display()
+            return [RowError(0, "", message % {"name": strange[0], "kind": kind})]
         fresh = [row for row in self.rows if row.id not in known]
         tasks = add_tasks(project=self.project, tasks=[self._new_task(row) for row in fresh])
         held: list[tuple[Slot, Judgement]] = []
@@ -171,9 +175,16 @@ class _Batch:
             people_on_top=self.no_people,
         )
 
+    @staticmethod
+    def _says_otherwise(task: Task, new: NewTask) -> bool:
+        """What it says, and whom it may be given to. Its batch and priority may have been changed here since."""
+        asks = (task.language, task.skills, task.categories)
+        same = asks == (new.language, sorted(set(new.skills)), sorted(set(new.categories)))
+        return task.content_sha256 != new.content_sha256 or not same
+
     def _known_tasks(self) -> dict[str, Task]:
         tasks = Task.objects.filter(project=self.project, name__in=[row.id for row in self.rows])
-        return {task.name: task for task in tasks.select_for_update(no_key=True)}
+        return {task.name: task for task in tasks.order_by("pk").select_for_update(no_key=True)}
 
     def _annotators(self) -> dict[str, Annotator]:
         names = {judgement.annotator for row in self.rows for judgement in row.judgements}

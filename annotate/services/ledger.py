@@ -1,6 +1,6 @@
 """What becomes of a slot once it is claimed: drafts, answers, skipping, giving back, and the end of its lease.
 
-Giving tasks out is `annotate.services.claims`. Order of locks: enrolment, task, own slot, replacement.
+Giving tasks out is `annotate.services.claims`. Order of locks: enrolment, own slot, task, replacement.
 """
 
 import uuid
@@ -163,17 +163,20 @@ class Kept:
 
 
 @transaction.atomic
-def keep_draft(*, slot: Slot, fields: Mapping[str, list[str]] | None, version: int) -> Kept:
+def keep_draft(*, slot: Slot, fields: Mapping[str, list[str]] | None, version: int, answered: bool = False) -> Kept:
     """Save what the page holds, and renew the lease, taking it back where it is over and nobody has the place.
 
     `fields`: None where nothing has changed. `version` is the one that the page knows: where another device has saved
-    a newer one, that one is returned, and this one is not saved.
+    a newer one, that one is returned, and this one is not saved. `answered`: the page knows of the answer that stands;
+    a draft that comes late, after the answer it led to, is not saved.
     """
+    over = Slot.objects.filter(pk=slot.pk, status=Status.EXPIRED).exists()
+    enrolment = _enrolment_of(slot) if over else None
     slot = Slot.objects.select_for_update(no_key=True, of=("self",)).select_related("project").get(pk=slot.pk)
-    status = _renew(slot)
+    status = _renew(slot, enrolment)
     draft = Draft.objects.filter(slot=slot).first()
     known = draft.version if draft else 0
-    if fields is None:
+    if fields is None or (status in (Status.SUBMITTED, Status.EXTRA) and draft is None and not answered):
         return Kept(known, status)
     if draft and known != version:
         return Kept(known, status, newer=draft.fields)
@@ -181,22 +184,24 @@ def keep_draft(*, slot: Slot, fields: Mapping[str, list[str]] | None, version: i
     return Kept(known + 1, status)
 
 
-def _renew(slot: Slot) -> str:
-    """The slot's state after its lease was renewed, or taken back."""
+def _enrolment_of(slot: Slot) -> Enrolment | None:
+    """Locked, so that no claim gives its owner another lease meanwhile."""
+    found = Enrolment.objects.filter(project=slot.project_id, annotator=slot.holder_id)
+    return found.select_for_update(no_key=True).first()
+
+
+def _renew(slot: Slot, enrolment: Enrolment | None) -> str:
+    """The slot's state after its lease was renewed; or, for who may work, and with the enrolment locked, taken back."""
     until = timezone.now() + slot.project.lease
     if slot.status == Status.LEASED:
         Slot.objects.filter(pk=slot.pk).update(leased_until=until)
-    elif slot.status == Status.EXPIRED and _may_work(slot):
+    elif slot.status == Status.EXPIRED and enrolment and enrolment.status not in Enrolment.SHUT_OUT:
         others = Slot.objects.filter(project=slot.project_id, holder=slot.holder_id, status=Status.LEASED)
-        if not others.exists() and (slot.place is None or _take_back(slot)):
+        working = slot.project.status == Project.Status.OPEN and not others.exists()
+        if working and (slot.place is None or _take_back(slot)):
             Slot.objects.filter(pk=slot.pk).update(status=Status.LEASED, leased_until=until)
             return Status.LEASED
     return slot.status
-
-
-def _may_work(slot: Slot) -> bool:
-    enrolled = Enrolment.objects.filter(project=slot.project_id, annotator=slot.holder_id)
-    return slot.project.status == Project.Status.OPEN and enrolled.exclude(status__in=Enrolment.SHUT_OUT).exists()
 
 
 @transaction.atomic
@@ -303,12 +308,13 @@ def _open_places(task: Task, places: list[int]) -> None:
 def change_batch(*, batch: Batch, status: str, priority: int, team: str) -> None:
     """Open, pause, prioritise a batch, or give it to a team. Its open places take the new priority."""
     before = Batch.objects.select_for_update(no_key=True).get(pk=batch.pk)
+    pressed = before.priority != priority  # else its tasks keep priorities of their own
     for name, value in (("status", status), ("priority", priority), ("team", team)):
         setattr(before, name, value)
     before.full_clean(exclude=["project"])
     before.save(update_fields=["status", "priority", "team"])
-    tasks = Task.objects.filter(batch=batch).exclude(priority=priority)
-    if tasks.update(priority=priority):
+    if pressed:
+        Task.objects.filter(batch=batch).exclude(priority=priority).update(priority=priority)
         Slot.objects.filter(task__batch=batch, status=Status.OPEN).update(rank=_ranks(priority))
     opened = Slot.objects.filter(task__batch=batch, status=Status.OPEN).order_by("rank").values_list("rank", flat=True)
     lower_cursors(project=batch.project, rank=opened.first())

@@ -16,7 +16,7 @@ from django.utils.translation import gettext as _
 from django.views.decorators.http import require_GET, require_POST
 from django_htmx.http import HttpResponseClientRedirect
 
-from annotate.access import Role, annotator_of, project_for, slot_for
+from annotate.access import Role, annotator_in, project_for, slot_for
 from annotate.differences import inline, side_by_side
 from annotate.errors import Refused
 from annotate.forms import DraftForm, SkipForm, SubmitForm, answer_fields
@@ -81,7 +81,8 @@ def draft(request: PageRequest, slug: str, code: UUID) -> HttpResponse:
     if not form.is_valid():
         return JsonResponse({"errors": form.errors}, status=422)
     fields = answer_fields(request.POST) if form.cleaned_data["changed"] else None
-    kept = ledger.keep_draft(slot=slot, fields=fields, version=form.cleaned_data["version"])
+    known = {name: form.cleaned_data[name] for name in ("version", "answered")}
+    kept = ledger.keep_draft(slot=slot, fields=fields, **known)
     return JsonResponse({"version": kept.version, "status": kept.status, "newer": kept.newer})
 
 
@@ -146,7 +147,7 @@ def _go_on(request: PageRequest, project: Project, *, done: Slot | None = None, 
 
 def _next_slot(request: PageRequest, project: Project) -> Slot | None:
     """Claim a task. None, with a message that says why, when there is none to be had."""
-    annotator = annotator_of(request.user)
+    annotator = annotator_in(request.user, project)
     try:
         slot = claims.claim(annotator=annotator, project=project) if annotator else None
     except Refused as refused:

@@ -14,11 +14,12 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
+from django.db.models import Exists, OuterRef
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_noop
 
 from annotate import measures
-from annotate.models import Annotation, Annotator, Completion, Question, Slot
+from annotate.models import Annotation, Annotator, Answer, Completion, Question, Slot
 from annotate.services.agreement import all_measures
 from annotate.services.preferences import tiers_of
 from curation import folder as folders
@@ -56,16 +57,20 @@ RULE = gettext_noop(
 
 def build(export: Export, folder: Path, job: Job) -> dict[str, Any]:
     """Write the files of a preference export and return its manifest. Raises JobError where there is nothing to export."""
+    question = export.project.preference_question if export.project else None
+    if question is None:
+        raise JobError(_("The project asks for no preference: it has neither a ranking nor a pairwise question."))
     if export.selection is None:
-        _select(export, folder)
-    return _Builder(export, folder, job).build()
+        _select(export, question, folder)
+    return _Builder(export, question, folder, job).build()
 
 
-def _select(export: Export, folder: Path) -> None:
+def _select(export: Export, question: Question, folder: Path) -> None:
     """Write down which judgements are in. One statement reads them, so they are of one moment."""
+    preferred = Answer.objects.filter(annotation=OuterRef("current_annotation"), question__key=question.key)
     chosen = (
         Slot.objects.counting()
-        .filter(project=export.project)
+        .filter(Exists(preferred), project=export.project)
         .order_by("task__prompt_sha256", "task_id", "current_annotation_id")
         .values_list("current_annotation_id", flat=True)
         .iterator(chunk_size=10_000)
@@ -91,7 +96,7 @@ def _lists(items: Iterator[int], size: int) -> Iterator[list[int]]:
 class _Builder:
     """The second step: rows, then the manifest over them."""
 
-    def __init__(self, export: Export, folder: Path, job: Job) -> None:
+    def __init__(self, export: Export, question: Question, folder: Path, job: Job) -> None:
         assert export.selection is not None
         self.export, self.selection, self.folder, self.job = export, export.selection, folder, job
         self.splits: list[folders.SplitWriter] = []
@@ -101,9 +106,6 @@ class _Builder:
         self.units: list[tuple[int, int, int]] = []
         self.unit_prompts: list[int] = []
         assert export.project is not None  # a constraint says so of every export of preferences
-        question = export.project.preference_question
-        if question is None:
-            raise JobError(_("The project asks for no preference: it has neither a ranking nor a pairwise question."))
         self.project, self.question = export.project, question
         # Of the last judgement that is in: unlike the time of building, the same each time.
         self.as_of = datetime.min.replace(tzinfo=UTC)

@@ -93,9 +93,9 @@ function saveSoon() {
 /** Save the draft, or, where nothing has changed, only renew the lease. */
 async function save({ leaving = false } = {}) {
   const its = state;
-  if (!its || its.theirs || (its.saving && !leaving)) return;
+  if (!its || (its.saving && !leaving)) return;
   clearTimeout(its.timer);
-  const changed = its.now !== its.saved;
+  const changed = !its.theirs && its.now !== its.saved;
   const entries = changed ? [...fields(), ["changed", "1"]] : [];
   its.posted = Date.now();
   const { signal } = (its.saving = new AbortController());
@@ -104,7 +104,7 @@ async function save({ leaving = false } = {}) {
     its.ours.push((its.sent = sending));
     keepHere();
   }
-  const body = new URLSearchParams([...entries, ["version", its.version]]);
+  const body = new URLSearchParams([...entries, ["version", its.version], ["answered", its.answered ? "1" : ""]]);
   const { status, answer } = await post(form().dataset.draft, body, { keepalive: leaving, signal });
   const reply = status === 200 ? await answer.json() : null;
   its.saving = null;
@@ -115,7 +115,11 @@ async function save({ leaving = false } = {}) {
   }
   if (!stored(OUTBOX)?.[its.code]) $("unsent").hidden = true;
   $("over").hidden = !OVER.includes(reply.status);
-  if (["submitted", "extra"].includes(reply.status) && !its.answered) $("elsewhere").hidden = false;
+  if (["submitted", "extra"].includes(reply.status) && !its.answered) {
+    $("elsewhere").hidden = false;
+    its.answered = true;
+    return saveSoon();
+  }
   const theirs = reply.newer && Object.entries(reply.newer).flatMap(([name, all]) => all.map((value) => [name, value]));
   if (changed) {
     its.version = reply.version;
@@ -124,6 +128,7 @@ async function save({ leaving = false } = {}) {
     its.keptAt = Date.now();
   }
   sayKept();
+  if (its.theirs) return;
   if (its.saved !== its.now) {
     keepHere();
     saveSoon();
@@ -334,3 +339,9 @@ function comeBack() {
 
 setInterval(tick, 1000);
 begin();
+
+// A task that was skipped is not answered later by what waited.
+document.addEventListener("htmx:afterRequest", ({ detail }) => {
+  const skipped = detail.successful && detail.pathInfo.requestPath.match(/work\/([^/]+)\/skip\//);
+  if (skipped) drop(skipped[1]);
+});
