@@ -89,7 +89,7 @@ function listMarks(input) {
   const rows = marksIn(input).map(([start, end, label], at) => {
     const row = document.createElement("li");
     const said = excerpt(text.slice(start, end).join(""));
-    const name = label && input.parentElement.querySelector(`[data-mark="${label}"]`)?.firstChild.textContent.trim() ?? label;
+    const name = label && (input.parentElement.querySelector(`[data-mark="${label}"]`)?.firstChild.textContent.trim() ?? label);
     const button = Object.assign(document.createElement("button"), { type: "button", textContent: "×" });
     button.dataset.unmark = at;
     button.setAttribute("aria-label", words("unmark", { text: said }));
