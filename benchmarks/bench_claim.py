@@ -79,6 +79,7 @@ def prepare(size: int) -> dict[str, Annotator]:
             values = {"project": project.pk, "language": language, "route": first[0].route_id, "size": count - 1}
             for statement in (TASKS, COMPLETIONS, SLOTS):
                 cursor.execute(statement, values)
+            cursor.execute("ANALYZE annotate_task, annotate_slot")  # or the next one is planned for empty tables
             cursor.execute(DONE, values | {"holder": people[who].pk, "done": done})
             last = Task.objects.filter(project=project, language=language).order_by("pk")[done - 1]
             Enrolment.objects.filter(project=project, annotator=people[who]).update(cursor=last.rank)
