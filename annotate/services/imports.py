@@ -19,7 +19,7 @@ from annotate.judgement_rows import Judgement, Row, RowError, read_rows
 from annotate.models import Annotation, Annotator, PairAnswer, Project, Question, RankItem, Slot, Task
 from annotate.questions import RANKED, Given, Pair, Rank, outputs_wanted
 from annotate.services.ledger import record_answers
-from annotate.services.tasks import NewCompletion, NewTask, add_tasks
+from annotate.services.tasks import NewCompletion, NewTask, add_tasks, lower_cursors
 
 BATCH = 500
 MAX_ERRORS = 100
@@ -57,17 +57,21 @@ def import_judgements(
     questions = list(project.questions.current())
     done, count = Imported(), 0
     errors: list[RowError] = []
+    ranks: list[int] = []
     for batch in _batches(read_rows(file)):
         rows = [row for row in batch if isinstance(row, Row)]
         problems = [row for row in batch if isinstance(row, RowError)]
         if not count and not problems:  # after the first error only the checking goes on
-            problems = _Batch(project, questions, source, kind, rows).write(done)
+            part = _Batch(project, questions, source, kind, rows)
+            problems = part.write(done)
+            ranks += [min(part.ranks)] if part.ranks else []
         count += len(problems)
         errors += problems[: MAX_ERRORS - len(errors)]
     if not count and not done.tasks and not done.tasks_known:
         errors, count = [RowError(0, "", _("It holds no rows. One JSON object a line is needed."))], 1
     if count:
         raise ImportRefused(errors, count)
+    lower_cursors(project=project, rank=min(ranks, default=None))
     return done
 
 
@@ -77,6 +81,7 @@ class _Batch:
     def __init__(self, project: Project, questions: list[Question], source: str, kind: str, rows: list[Row]) -> None:
         self.project, self.questions, self.source, self.kind, self.rows = project, questions, source, kind, rows
         self.question = next((one for one in questions if one.kind in Question.PREFERENCES), None)
+        self.ranks: list[int] = []  # of the tasks that came in
         self.no_people = kind in (Annotator.Kind.AGGREGATE, Annotator.Kind.MODEL)
 
     def write(self, done: Imported) -> list[RowError]:
@@ -95,7 +100,8 @@ class _Batch:
             kind = annotators[strange[0]].get_kind_display()
             return [RowError(0, "", message % {"name": strange[0], "kind": kind})]
         fresh = [row for row in self.rows if row.id not in known]
-        tasks = add_tasks(project=self.project, tasks=[self._new_task(row) for row in fresh])
+        tasks = add_tasks(project=self.project, tasks=[self._new_task(row) for row in fresh], lower=False)
+        self.ranks = [task.rank for task in tasks]
         held: list[tuple[Slot, Judgement]] = []
         for row, task in zip(fresh, tasks, strict=True):
             for place, judgement in enumerate(row.judgements, 1):

@@ -307,6 +307,8 @@ def _open_places(task: Task, places: list[int]) -> None:
 @transaction.atomic
 def change_batch(*, batch: Batch, status: str, priority: int, team: str) -> None:
     """Open, pause, prioritise a batch, or give it to a team. Its open places take the new priority."""
+    enrolments = Enrolment.objects.filter(project=batch.project_id).order_by("pk")
+    list(enrolments.select_for_update(no_key=True).values_list("pk"))  # first, as everywhere
     before = Batch.objects.select_for_update(no_key=True).get(pk=batch.pk)
     pressed = before.priority != priority  # else its tasks keep priorities of their own
     for name, value in (("status", status), ("priority", priority), ("team", team)):

@@ -68,10 +68,10 @@ def normalised(text: str) -> bytes:
 
 
 @transaction.atomic
-def add_tasks(*, project: Project, tasks: Sequence[NewTask]) -> list[Task]:
+def add_tasks(*, project: Project, tasks: Sequence[NewTask], lower: bool = True) -> list[Task]:
     """Put tasks with their outputs in and open their places. Returns them in the order given.
 
-    A fixed number of statements for any number of tasks. Raises IntegrityError for a name that the project has.
+    Not `lower`: the caller lowers the cursors, at the end of a long transaction, since that locks enrolments. A fixed number of statements for any number of tasks. Raises IntegrityError for a name that the project has.
     """
     batches = _batches(project, tasks)
     keys = [_route_key(project, task, batches) for task in tasks]
@@ -96,7 +96,8 @@ def add_tasks(*, project: Project, tasks: Sequence[NewTask]) -> list[Task]:
         if task.purpose == Task.Purpose.WORK  # the others make a slot when somebody is given one
         for place in range(task.judges + 1, row.target_overlap + 1)
     )
-    lower_cursors(project=project, rank=min((row.rank for row in rows), default=None))
+    if lower:
+        lower_cursors(project=project, rank=min((row.rank for row in rows), default=None))
     return rows
 
 
