@@ -4,16 +4,18 @@ Every view, endpoint and admin action of every app gets its project or slot from
 A person who may see a project but lacks the role for a deed in it is told so (403).
 """
 
+from typing import TypeVar
 from uuid import UUID
 
 from django.core.exceptions import PermissionDenied
-from django.db.models import QuerySet
+from django.db.models import Model, QuerySet
 from django.http import Http404
 from django.utils.translation import gettext as _
 
 from annotate.models import Annotator, Answer, Flag, HelpRequest, Membership, Project, Question, Slot
 
 Role = Membership.Role
+Row = TypeVar("Row", bound=Model)
 OVERSEERS = (Role.MANAGER, Role.RESEARCHER, Role.REVIEWER, Role.AUDITOR)
 """Roles that see how a project goes: progress, agreement, exports."""
 ANSWERERS = (Role.MANAGER, Role.RESEARCHER)
@@ -60,40 +62,29 @@ def annotator_in(user, project: Project) -> Annotator | None:
 
 def slot_for(user, slug: str, code: UUID | None) -> Slot:
     """The user's own slot. Raises Http404 for everybody else's, whoever asks."""
-    slot = (
-        Slot.objects.filter(project__slug=slug, code=code, holder__user=user)
-        .select_related("project", "task", "route", "holder", "current_annotation", "draft")
-        .first()
-    )
-    if slot is None:
-        raise Http404(_("There is no such task, or it is not yours."))
-    return slot
+    own = Slot.objects.filter(project__slug=slug, code=code, holder__user=user)
+    related = ("project", "task", "route", "holder", "current_annotation", "draft")
+    return _one(own.select_related(*related), _("There is no such task, or it is not yours."))
 
 
 def help_request_for(user, slug: str, pk: int) -> HelpRequest:
     """A question to the researchers, for those who may answer it."""
     project = project_for(user, slug, ANSWERERS)
-    found = HelpRequest.objects.filter(project=project, pk=pk).select_related("project").first()
-    if found is None:
-        raise Http404(_("There is no such question."))
-    return found
+    found = HelpRequest.objects.filter(project=project, pk=pk).select_related("project")
+    return _one(found, _("There is no such question."))
 
 
 def asked_by(user, slug: str, pk: int) -> HelpRequest:
     """A question of the user's own. Raises Http404 for everybody else's, whoever asks."""
-    found = HelpRequest.objects.filter(project__slug=slug, pk=pk, asker=user).first()
-    if found is None:
-        raise Http404(_("There is no such question, or it is not yours."))
-    return found
+    own = HelpRequest.objects.filter(project__slug=slug, pk=pk, asker=user)
+    return _one(own, _("There is no such question, or it is not yours."))
 
 
 def flag_for(user, slug: str, pk: int) -> Flag:
     """A flag on a task, for those who may decide what becomes of it."""
     project = project_for(user, slug, ANSWERERS)
-    found = Flag.objects.filter(slot__project=project, pk=pk).select_related("slot__task").first()
-    if found is None:
-        raise Http404(_("There is no such flag."))
-    return found
+    found = Flag.objects.filter(slot__project=project, pk=pk).select_related("slot__task")
+    return _one(found, _("There is no such flag."))
 
 
 def piece_for(user, slug: str, answer_id: int, roles=REVIEWERS) -> Answer:
@@ -105,8 +96,13 @@ def piece_for(user, slug: str, answer_id: int, roles=REVIEWERS) -> Answer:
         .select_related("question", "review__reviewer", "annotation__slot__task", "annotation__slot__route")
         .select_related("annotation__slot__holder", "annotation__slot__project")
         .filter(pk=answer_id)
-        .first()
     )
+    return _one(found, _("There is no such piece of work, or it is your own."))
+
+
+def _one(rows: QuerySet[Row], otherwise: str) -> Row:
+    """The row. Raises Http404 with these words where there is none."""
+    found = rows.first()
     if found is None:
-        raise Http404(_("There is no such piece of work, or it is your own."))
+        raise Http404(otherwise)
     return found

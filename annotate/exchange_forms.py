@@ -8,11 +8,11 @@ from django import forms
 from django.utils.translation import get_language_info
 from django.utils.translation import gettext_lazy as _
 
+from annotate.languages import LANGUAGE, as_written
 from annotate.models import Flag, Harm, HelpRequest, Review
 from annotate.questions import LONGEST
 
 Decision = Review.Decision
-LANGUAGE = re.compile(r"[A-Za-z]{2,8}(-[A-Za-z0-9]{1,8})*")
 
 # What each category may hold, so that somebody can agree to it knowingly.
 MAY_HOLD = {
@@ -178,18 +178,6 @@ class SettingsForm(forms.Form):
         """The harm categories' boxes, each with what it may hold."""
         boxes = self["harm_categories"]
         return [(box, MAY_HOLD[Harm(box.data["value"])]) for box in boxes]
-
-
-def as_written(code: str) -> str:
-    """A language's code as BCP 47 likes to see it: zh-Hans, pt-BR."""
-    first, *rest = code.split("-")
-    return "-".join([first.lower(), *(_part(part) for part in rest)])
-
-
-def _part(part: str) -> str:
-    if len(part) == 4 and part.isalpha():
-        return part.title()
-    return part.upper() if len(part) == 2 and part.isalpha() else part.lower()
 
 
 def name_of_language(code: str) -> str:

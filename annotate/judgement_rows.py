@@ -5,13 +5,14 @@ one run finds all of them. Memory does not grow with the file: a line over the l
 """
 
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
-from typing import Any, BinaryIO
+from typing import Any, BinaryIO, TypeVar
 
 import orjson
 from django.utils.translation import gettext as _
 
+Read = TypeVar("Read")
 MAX_ROW_BYTES = 1024 * 1024
 MAX_OUTPUTS = 9
 MOST_STRENGTH = 4
@@ -84,17 +85,24 @@ class Row:
 
 def read_rows(file: BinaryIO) -> Iterator[Row | RowError]:
     """Each line as a Row, or as the error that keeps it from being one. Blank lines are passed over."""
+    return each_once(_lines(file), lambda line, raw: _row(line, _parsed(line, raw)), "id", lambda row: row.id)
+
+
+def each_once(
+    lines: Iterable[tuple[int, Any]], read: Callable[[int, bytes], Read], field: str, id_of: Callable[[Read], str]
+) -> Iterator[Read | RowError]:
+    """What `read` makes of each line, or its error; also where an id, which `field` has, stands on an earlier line."""
     seen: dict[str, int] = {}
-    for line, raw in _lines(file):
+    for line, raw in lines:
         try:
             if isinstance(raw, RowError):
                 raise raw
             if not raw.strip():
                 continue
-            row = _row(line, _parsed(line, raw))
-            if (first := seen.setdefault(row.id, line)) != line:
+            row = read(line, raw)
+            if (first := seen.setdefault(id_of(row), line)) != line:
                 message = _("“%(id)s” stands on line %(first)d already. Each row needs an id of its own.")
-                raise RowError(line, "id", message % {"id": row.id, "first": first})
+                raise RowError(line, field, message % {"id": id_of(row), "first": first})
             yield row
         except RowError as error:
             yield error

@@ -6,7 +6,6 @@ database here, and memory does not grow with the file.
 """
 
 import gzip
-import re
 import zlib
 from collections import Counter, deque
 from collections.abc import Collection, Iterator
@@ -16,7 +15,8 @@ from typing import Any, BinaryIO, cast
 import orjson
 from django.utils.translation import gettext as _
 
-from annotate.judgement_rows import MAX_OUTPUTS, RowError
+from annotate.judgement_rows import MAX_OUTPUTS, RowError, each_once
+from annotate.languages import LANGUAGE, as_written
 
 ANNOTATOR = "oasst-consensus"
 ROLES = {"prompter": "user", "assistant": "assistant"}
@@ -24,7 +24,6 @@ GZIP = b"\x1f\x8b"
 MAX_TREE_BYTES = 16 * 1024 * 1024
 MAX_DEPTH = 100
 MAX_NODES, SHOWN = 200, 300  # of a row's tree: how many nodes, and how many characters of each
-LANGUAGE = re.compile("[A-Za-z]{2,8}(-[A-Za-z0-9]{1,8})*")
 
 
 @dataclass
@@ -59,21 +58,7 @@ class Counts:
 
 def trees(file: BinaryIO) -> Iterator[dict[str, Any] | RowError]:
     """Each line's tree, or the error that keeps it from being one. Packed with gzip or not; blank lines are passed."""
-    seen: dict[str, int] = {}
-    for line, raw in _lines(file):
-        try:
-            if isinstance(raw, RowError):
-                raise raw
-            if not raw.strip():
-                continue
-            tree = _tree(line, raw)
-            if (first := seen.setdefault(tree["message_tree_id"], line)) != line:
-                message = _("“%(id)s” stands on line %(first)d already. Each row needs an id of its own.")
-                values = {"id": tree["message_tree_id"], "first": first}
-                raise RowError(line, "message_tree_id", message % values)
-            yield tree
-        except RowError as error:
-            yield error
+    return each_once(_lines(file), _tree, "message_tree_id", lambda tree: tree["message_tree_id"])
 
 
 def _lines(file: BinaryIO) -> Iterator[tuple[int, bytes | RowError]]:
@@ -246,10 +231,8 @@ def _why_left_out(message: dict[str, Any]) -> str:
 
 
 def _language(lang: str | None) -> str:
-    """pt_br → pt-BR, zh-hans → zh-Hans: BCP 47 as it is usually written."""
-    first, *rest = (lang or "").replace("_", "-").split("-")
-    written = {2: str.upper, 4: str.title}
-    return "-".join([first.lower(), *(written.get(len(part), str.lower)(part) for part in rest)])
+    """As we write it: pt_br → pt-BR."""
+    return as_written((lang or "").replace("_", "-"))
 
 
 def _judged(node: _Node, replies: list[_Node], counts: Counts) -> list[_Node]:

@@ -88,8 +88,8 @@ def dense(ranks: Sequence[Rank]) -> dict[int, int | None]:
 
 
 def name_of(*parts: str) -> str:
-    """The name of a field: "key", "key.A", "key.rule.A"."""
-    return ".".join(parts)
+    """The name of a field: "key", "key.A", "key.rule.A". Without a letter the part is left out."""
+    return ".".join(filter(None, parts))
 
 
 def outputs_wanted(questions: Iterable[Any]) -> tuple[int, int]:
@@ -136,7 +136,7 @@ def holds(question: Any, by_key: Mapping[str, Any], fields: Fields, letter: str 
     other = by_key.get(question.condition["question"])
     if other is None:
         return True
-    name = name_of(other.key, letter) if other.scope == "completion" and letter else other.key
+    name = name_of(other.key, letter if other.scope == "completion" else "")
     wanted = {str(value) for value in question.condition["in"]}
     return bool(wanted & set(fields.get(name) or [])) and holds(other, by_key, fields, letter)
 
@@ -198,21 +198,21 @@ def _choose() -> str:
 
 
 def _rating(reading: _Reading, letter: str) -> None:
-    name = name_of(reading.question.key, *filter(None, [letter]))
+    name = name_of(reading.question.key, letter)
     value = reading.field(name, _whole(reading.settings["min"], reading.settings["max"]), _choose())
     if value is not None:
         reading.add(letter, value=value)
 
 
 def _choice(reading: _Reading, letter: str) -> None:
-    name = name_of(reading.question.key, *filter(None, [letter]))
+    name = name_of(reading.question.key, letter)
     value = reading.field(name, _one_of(option["value"] for option in reading.settings["options"]), _choose())
     if value is not None:
         reading.add(letter, value=value)
 
 
 def _multi_choice(reading: _Reading, letter: str) -> None:
-    name = name_of(reading.question.key, *filter(None, [letter]))
+    name = name_of(reading.question.key, letter)
     options = [option["value"] for option in reading.settings["options"]]
     chosen = [value for value in dict.fromkeys(reading.fields.get(name) or []) if value]
     least = reading.settings.get("least", 0)
@@ -242,7 +242,7 @@ def _length(settings: Mapping[str, Any], longest: int) -> Callable[[str], str]:
 
 
 def _text(reading: _Reading, letter: str) -> None:
-    name = name_of(reading.question.key, *filter(None, [letter]))
+    name = name_of(reading.question.key, letter)
     value = reading.field(name, _length(reading.settings, 2000), _("Write something here."))
     if value is not None:
         reading.add(letter, value=value)
@@ -282,14 +282,14 @@ def _span(reading: _Reading, letter: str) -> None:
     key = reading.question.key
     labels = [label["value"] for label in reading.settings.get("labels", [])]
     nothing = bool(one(reading.fields, name_of(key, letter, "none")))
-    needed = "" if nothing else _("Mark the words, or say that there is nothing to mark.")
     marks = reading.field(name_of(key, letter, "spans"), _marks(reading.shown[letter].text, labels)) or ()
     if marks:
         reading.add(letter, value=len(marks), marks=marks)
     elif nothing:
         reading.add(letter, value=0)
-    elif needed and reading.question.required and name_of(key, letter, "spans") not in reading.found.errors:
-        reading.found.errors[name_of(key, letter, "spans")] = needed
+    elif reading.question.required:
+        needed = _("Mark the words, or say that there is nothing to mark.")
+        reading.found.errors.setdefault(name_of(key, letter, "spans"), needed)
 
 
 def _rule(reading: _Reading, letter: str) -> None:

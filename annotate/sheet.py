@@ -79,6 +79,10 @@ class Sheet:
 
     # --- For the page -------------------------------------------------------------------------------------------------
 
+    def turns(self) -> list[dict[str, Any]]:
+        """The conversation, each turn with its text as HTML."""
+        return [turn | {"html": markdown_html(turn["content"])} for turn in self.slot.task.conversation]
+
     def outputs(self) -> list[dict[str, Any]]:
         """Each output's letter, and its text as HTML and as it is."""
         return [
@@ -118,7 +122,7 @@ class Sheet:
 
     def field(self, *parts: str) -> dict[str, Any]:
         """A field as the page needs it: name, value, all values, error."""
-        name = name_of(*filter(None, parts))
+        name = name_of(*parts)
         values = list(self.fields.get(name) or [])
         return {"name": name, "value": one(self.fields, name), "values": values, "error": self.errors.get(name, "")}
 
@@ -252,7 +256,7 @@ def fields_of(sheet: Sheet) -> dict[str, list[str]]:
 
 
 def _plain(answer: Answer, letters: Mapping[int, str]) -> dict[str, list[str]]:
-    name = name_of(answer.question.key, *filter(None, [letters.get(answer.completion_id or 0, "")]))
+    name = name_of(answer.question.key, letters.get(answer.completion_id or 0, ""))
     values = answer.value if isinstance(answer.value, list) else [answer.value]
     return {name: [str(value) for value in values]}
 

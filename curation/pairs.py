@@ -14,6 +14,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import combinations
 
+from annotate.drawing import is_drawn
+
 
 @dataclass(frozen=True)
 class Judgement:
@@ -87,5 +89,4 @@ def pair_id(prompt_id: str, pair: tuple[str, str]) -> str:
 
 def is_held_out(split_group: str, salt: str, share: float) -> bool:
     """Whether a split group is in the test split: by hash, so it stays there as data grows."""
-    digest = hashlib.sha256(f"{salt}:{split_group}".encode()).digest()
-    return int.from_bytes(digest[:8], "big") < share * 2**64
+    return is_drawn(f"{salt}:{split_group}", share)

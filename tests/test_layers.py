@@ -27,7 +27,9 @@ ABOVE_SERVICES = {"views", "api", "admin", "forms", "urls", "tasks", "management
 ABOVE_MODELS = ABOVE_SERVICES | {"services", "access"}
 PURE = {
     "annotate.differences",
+    "annotate.drawing",
     "annotate.judgement_rows",
+    "annotate.languages",
     "annotate.measures",
     "annotate.oasst",
     "annotate.presets",

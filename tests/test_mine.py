@@ -11,7 +11,8 @@ from django.test import Client
 from django.urls import reverse
 from django.utils import timezone
 
-from annotate.exchange_forms import MAY_HOLD, as_written
+from annotate.exchange_forms import MAY_HOLD
+from annotate.languages import as_written
 from annotate.models import Annotator, Enrolment, Harm, Membership, Question, Review, Slot
 from annotate.questions import Given
 from annotate.services import exchange, history, ledger

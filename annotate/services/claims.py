@@ -18,6 +18,7 @@ from django.utils.translation import gettext as _
 
 from annotate.errors import Refused
 from annotate.models import Annotator, Enrolment, Project, Route, Slot, Task
+from annotate.services.overview import midnight
 
 Status, Purpose = Slot.Status, Task.Purpose
 SWEEP_EVERY = timedelta(minutes=1)
@@ -54,7 +55,7 @@ def claim(*, annotator: Annotator, project: Project) -> Slot | None:
         .filter(annotator=annotator, project=project)
         .first()
     )
-    if enrolment is None or enrolment.status not in _SERVED:
+    if enrolment is None or enrolment.status in Enrolment.SHUT_OUT:
         raise Refused(_("You are not approved for this project. Ask its manager."))
     if enrolment.project.status != Project.Status.OPEN:
         raise Refused(_("This project is not open at the moment. Nothing of your work is lost."))
@@ -91,9 +92,9 @@ _SERVED = {
 def _within_caps(enrolment: Enrolment, now: datetime) -> bool:
     """Whether this person may still see harmful content today. Raises Refused where a cap on tasks is reached."""
     project, mine = enrolment.project, Slot.objects.filter(holder=enrolment.annotator)
-    midnight = timezone.localtime(now).replace(hour=0, minute=0, second=0, microsecond=0)
+    today = midnight(now)
     answered = mine.filter(project=project, submitted_at__isnull=False)
-    if project.daily_cap is not None and _at_least(answered.filter(submitted_at__gte=midnight), project.daily_cap):
+    if project.daily_cap is not None and _at_least(answered.filter(submitted_at__gte=today), project.daily_cap):
         raise Refused(
             _("You have done the %(cap)d tasks that one person may do here in a day. Go on tomorrow; thank you.")
             % {"cap": project.daily_cap}
@@ -105,7 +106,7 @@ def _within_caps(enrolment: Enrolment, now: datetime) -> bool:
         )
     if project.exposure_cap is None:
         return True
-    seen = mine.filter(claimed_at__gte=midnight).exclude(route__harm=[])
+    seen = mine.filter(claimed_at__gte=today).exclude(route__harm=[])
     return not _at_least(seen, project.exposure_cap)
 
 

@@ -21,7 +21,7 @@ from django.db.models.functions import TruncDate
 from django.utils import timezone
 
 from annotate.models import Annotation, Annotator, HelpRequest, Project, Review, Slot
-from annotate.services.overview import since_midnight
+from annotate.services.overview import midnight, since_midnight
 
 DAYS = 30
 STATES = ("sent_back", "submitted", "extra", "skipped")
@@ -110,10 +110,9 @@ def hours(annotator: Annotator, project: Project, *, days: int = DAYS) -> list[D
     """Tasks and active time of each of the last days, today the last, in the server's time zone."""
     today = timezone.localdate()
     first = today - timedelta(days=days - 1)
-    midnight = timezone.localtime().replace(hour=0, minute=0, second=0, microsecond=0)
     rows = (
         Annotation.objects.filter(
-            slot__holder=annotator, slot__project=project, created_at__gte=midnight - timedelta(days=days)
+            slot__holder=annotator, slot__project=project, created_at__gte=midnight() - timedelta(days=days)
         )
         .annotate(day=TruncDate("created_at"))
         .order_by()

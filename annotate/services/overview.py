@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from datetime import datetime
 
 from django.db.models import Count, Max, Q
 from django.utils import timezone
@@ -34,9 +35,14 @@ class Places:
         return 100 * self.filled // self.total if self.total else 0
 
 
+def midnight(now: datetime | None = None) -> datetime:
+    """When today began, in the server's time zone."""
+    return timezone.localtime(now).replace(hour=0, minute=0, second=0, microsecond=0)
+
+
 def since_midnight() -> Q:
-    """Answers of today, in the server's time zone."""
-    return Q(submitted_at__gte=timezone.localtime().replace(hour=0, minute=0, second=0, microsecond=0))
+    """Answers of today."""
+    return Q(submitted_at__gte=midnight())
 
 
 def own_progress(user, projects: Iterable[Project]) -> dict[int, dict[str, int]]:

@@ -4,7 +4,6 @@ How much of it, `sampling_rate` says. A piece is drawn by hash when it is submit
 drawn is accepted without a look, and its review says so.
 """
 
-import hashlib
 from dataclasses import dataclass
 from datetime import datetime
 from math import sqrt
@@ -17,6 +16,7 @@ from django.utils import timezone
 from django.utils.translation import gettext as _
 from rapidfuzz import fuzz
 
+from annotate.drawing import is_drawn
 from annotate.errors import Refused
 from annotate.models import Annotation, Annotator, Answer, Completion, Project, Question, Review, Slot
 
@@ -111,8 +111,7 @@ def rate_of(piece: Answer) -> float:
 def drawn(piece: Answer, rate: float) -> bool:
     """By the slot's code, which is random and known before anything is written, the revision and the question."""
     annotation = piece.annotation
-    name = f"review {annotation.slot.code} {annotation.revision} {piece.question.key}"
-    return int.from_bytes(hashlib.sha256(name.encode()).digest()[:8], "big") < rate * 2**64
+    return is_drawn(f"review {annotation.slot.code} {annotation.revision} {piece.question.key}", rate)
 
 
 # --- Deciding ---------------------------------------------------------------------------------------------------------

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 import orjson
 from django.db import transaction
 
+from annotate.drawing import is_drawn
 from annotate.models import Batch, Completion, CompletionSource, Enrolment, Harm, Project, Route, Slot, Task
 
 
@@ -127,8 +128,7 @@ def _row(project: Project, task: NewTask, batch: Batch | None, route: Route) -> 
 
 def is_shared(project: Project, name: str) -> bool:
     """Whether a task is in the shared pool: drawn by hash, so the same at any time and in any order of coming in."""
-    drawn = int.from_bytes(hashlib.sha256(f"{project.slug}:{name}".encode()).digest()[:8], "big")
-    return drawn * 100 < project.shared_percent * 2**64
+    return is_drawn(f"{project.slug}:{name}", project.shared_percent / 100)
 
 
 RouteKey = tuple[str, tuple[str, ...], tuple[str, ...], int | None]

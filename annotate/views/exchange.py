@@ -6,6 +6,7 @@ from typing import Any
 from django import forms
 from django.contrib import messages
 from django.core.paginator import Paginator
+from django.db.models import QuerySet
 from django.http import Http404, HttpResponse
 from django.shortcuts import redirect, render
 from django.urls import reverse
@@ -83,21 +84,26 @@ def help_answer(request: PageRequest, slug: str, pk: int) -> HttpResponse:
 
 def _questions(request: PageRequest, project: Project, refused: dict[int, Any] | None = None) -> HttpResponse:
     found = exchange.help_requests(project)
+    return _listed(request, "annotate/help_requests.html", project, found, AnswerForm, refused)
+
+
+def _listed(
+    request: PageRequest, template: str, project: Project, found: QuerySet, form: type, refused: dict[int, Any] | None
+) -> HttpResponse:
+    """A page of questions or flags, each with its task and a form of its own. `refused`: forms that come back, by row."""
     page = Paginator(found, PAGE).get_page(request.POST.get("page") or request.GET.get("page"))
-    rows = _with_refused(list(page), found, refused)
     forms_of = refused or {}
-    may_answer = bool(roles_in(request.user, project) & set(ANSWERERS))
+    rows = _with_refused(list(page), found, refused)
     context = {
         "project": project,
         "page": page,
         "rows": [
-            (one, in_context(one.slot) if one.slot else None, forms_of.get(one.pk) or AnswerForm(of=one))
-            for one in rows
+            (one, in_context(one.slot) if one.slot else None, forms_of.get(one.pk) or form(of=one)) for one in rows
         ],
-        "may_answer": may_answer,
+        "may_decide": bool(roles_in(request.user, project) & set(ANSWERERS)),
         "tasks_admin": _tasks_admin(request),
     }
-    return render(request, "annotate/help_requests.html", context, status=422 if refused else 200)
+    return render(request, template, context, status=422 if refused else 200)
 
 
 def _with_refused(rows: list, found, refused: dict[int, Any] | None) -> list:
@@ -184,18 +190,7 @@ def flag_resolve(request: PageRequest, slug: str, pk: int) -> HttpResponse:
 
 
 def _flags(request: PageRequest, project: Project, refused: dict[int, Any] | None = None) -> HttpResponse:
-    found = exchange.flags(project)
-    page = Paginator(found, PAGE).get_page(request.POST.get("page") or request.GET.get("page"))
-    rows = _with_refused(list(page), found, refused)
-    forms_of = refused or {}
-    context = {
-        "project": project,
-        "page": page,
-        "rows": [(one, in_context(one.slot), forms_of.get(one.pk) or ResolveForm(of=one)) for one in rows],
-        "may_resolve": bool(roles_in(request.user, project) & set(ANSWERERS)),
-        "tasks_admin": _tasks_admin(request),
-    }
-    return render(request, "annotate/flags.html", context, status=422 if refused else 200)
+    return _listed(request, "annotate/flags.html", project, exchange.flags(project), ResolveForm, refused)
 
 
 # --- Of several pages -------------------------------------------------------------------------------------------------
@@ -203,11 +198,8 @@ def _flags(request: PageRequest, project: Project, refused: dict[int, Any] | Non
 
 def in_context(slot: Slot) -> dict[str, Any]:
     """A task as its holder sees it: the conversation, and the outputs by the letters that he sees."""
-    return {
-        "slot": slot,
-        "turns": [turn | {"html": markdown_html(turn["content"])} for turn in slot.task.conversation],
-        "outputs": Sheet(slot).outputs(),
-    }
+    sheet = Sheet(slot)
+    return {"slot": slot, "turns": sheet.turns(), "outputs": sheet.outputs()}
 
 
 def _said(request: PageRequest, slot: Slot, form: forms.Form, done: str) -> HttpResponse:

@@ -66,7 +66,8 @@ def _next(request: PageRequest, slug: str, made: Review) -> HttpResponse:
 
 def _piece(request: PageRequest, piece: Answer, form: ReviewForm) -> dict[str, Any]:
     slot, written = piece.annotation.slot, work.text_of(piece)
-    outputs = Sheet(slot).completions
+    sheet = Sheet(slot)
+    outputs = sheet.completions
     letters = {one.pk: letter for letter, one in outputs.items()}
     begun = next((one for one in outputs.values() if one.pk == (piece.value or {}).get("from")), None)
     alike = work.likeness(written, list(outputs.values()))
@@ -76,7 +77,7 @@ def _piece(request: PageRequest, piece: Answer, form: ReviewForm) -> dict[str, A
         "project": slot.project,
         "piece": piece,
         "slot": slot,
-        "turns": [turn | {"html": markdown_html(turn["content"])} for turn in slot.task.conversation],
+        "turns": sheet.turns(),
         "written_html": markdown_html(written),
         "begun": begun and letters[begun.pk],
         "begun_changes": inline(begun.text, written) if begun else "",

@@ -170,7 +170,7 @@ def _desk(request: PageRequest, slot: Slot, sheet: Sheet, form: SubmitForm | Non
     return {
         "slot": slot,
         "project": slot.project,
-        "turns": [turn | {"html": markdown_html(turn["content"])} for turn in slot.task.conversation],
+        "turns": sheet.turns(),
         "tree": branches(slot.task.tree) if slot.task.tree else [],
         "form": form or SubmitForm(project=slot.project, initial={"guideline": guideline and guideline.version}),
         "outputs": sheet.outputs(),

@@ -1,0 +1,17 @@
+"""Codes of languages (BCP 47), such as en, zh-Hans, pt-BR."""
+
+import re
+
+LANGUAGE = re.compile("[A-Za-z]{2,8}(-[A-Za-z0-9]{1,8})*")
+
+
+def as_written(code: str) -> str:
+    """The code in its usual spelling: zh-hans → zh-Hans, PT-br → pt-BR."""
+    first, *rest = code.split("-")
+    return "-".join([first.lower(), *(_part(part) for part in rest)])
+
+
+def _part(part: str) -> str:
+    if len(part) == 4 and part.isalpha():
+        return part.title()
+    return part.upper() if len(part) == 2 and part.isalpha() else part.lower()
