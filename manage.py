@@ -10,7 +10,8 @@ def main() -> None:
     os.environ.setdefault("DJANGO_SETTINGS_MODULE", "config.settings")
     from config import embedded
 
-    postgres, valkey = not os.environ.get("DATABASE_URL"), not os.environ.get("REDIS_URL")
+    needed = sys.argv[1:2] != ["measure"]  # which reads a file and nothing else
+    postgres, valkey = (needed and not os.environ.get(name) for name in ("DATABASE_URL", "REDIS_URL"))
     servers = nullcontext()
     try:
         # Where the wheels are not there (an image that is being built), the commands that need no database still work.

@@ -1,37 +1,41 @@
-"""The agreement measures against published values, a slow reference and what an interval has to mean."""
+"""The measures of counts against a slow reference, what must not matter, and what an interval has to mean."""
 
 from __future__ import annotations
 
 import json
+import math
+import tracemalloc
 from collections import Counter
+from functools import partial
 from itertools import combinations
 
 import numpy as np
 import pytest
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
+from scipy.sparse import csr_array
 
 from annotate import measures
-from annotate.measures import fleiss_kappa, krippendorff_alpha, pair_units, pairwise_agreement, unanimous
+from annotate.measures import (
+    alpha,
+    brennan_prediger,
+    fleiss_kappa,
+    gwet_ac,
+    krippendorff_alpha,
+    pairwise_agreement,
+    resampling,
+    tally,
+    unanimous,
+)
 
-# Krippendorff 2011: four observers, twelve units, "*" missing. Gwet's raw_4raters is the same table.
-KRIPPENDORFF = ["123321412***", "1233224125*3", "*3332342251*", "12332441251*"]
+LEVELS = ("nominal", "ordinal", "interval", "ratio")
+WEIGHTS = ("identity", "linear", "quadratic", "ordinal")
 
-# Fleiss 1971: thirty patients, six psychiatrists each, five diagnoses.
-FLEISS = """444444 222555 233335 555555 222444 113333 333355 113334 114444 555555 144444 124444 222333 144444 224445
-333335 111455 111112 224444 133555 555555 244444 224555 114444 144445 222224 111155 224444 133333 555555"""
 
-# Two people, two categories [a b; c d]: Po and Scott's pi (Feinstein and Cicchetti 1990, Artstein and Poesio
-# 2008, Gwet 2014). The last is the paradox: they agree on 94% and the coefficient is below zero.
-TWO_PEOPLE = [
-    ((20, 5, 10, 15), 0.70, 0.393939),
-    ((45, 15, 25, 15), 0.60, 0.120879),
-    ((25, 35, 5, 35), 0.60, 0.191919),
-    ((40, 9, 6, 45), 0.85, 0.699248),
-    ((80, 10, 5, 5), 0.85, 0.314286),
-    ((20, 20, 10, 50), 0.70, 0.340659),
-    ((118, 5, 2, 0), 0.944, -0.028807),
-]
+def four_observers():
+    """Krippendorff 2011: four observers, twelve units, "*" missing."""
+    observers = ["123321412***", "1233224125*3", "*3332342251*", "12332441251*"]
+    return counted(["".join(unit) for unit in zip(*observers, strict=True)], 5)
 
 
 def counted(units, categories):
@@ -39,59 +43,9 @@ def counted(units, categories):
     return np.array([[unit.count(str(v + 1)) for v in range(categories)] for unit in units])
 
 
-def four_observers():
-    return counted(["".join(unit) for unit in zip(*KRIPPENDORFF, strict=True)], 5)
-
-
 def two_people(a, b, c, d):
+    """Counts of two people's table of two categories [a b; c d]."""
     return np.repeat([[2, 0], [1, 1], [1, 1], [0, 2]], [a, b, c, d], axis=0)
-
-
-# --- Published values ---
-
-
-def test_krippendorff_2011():
-    counts = four_observers()
-    nominal, ordinal = krippendorff_alpha(counts), krippendorff_alpha(counts, level="ordinal")
-    assert nominal.value == pytest.approx(0.743421052631579, abs=1e-12)
-    assert ordinal.value == pytest.approx(0.8153875037548814, abs=1e-12)
-    assert (nominal.n_units, nominal.n_groups, nominal.n_values, nominal.n_dropped) == (11, 11, 40, 1)
-    assert nominal.low == pytest.approx(0.42, abs=0.05)
-    assert nominal.high == pytest.approx(1.0, abs=0.01)
-    # Gwet 2014: the p_a of the same table
-    assert pairwise_agreement(counts).value == pytest.approx(0.81818, abs=5e-6)
-    assert unanimous(counts) == (8, 11)
-
-
-def test_fleiss_1971():
-    counts = counted(FLEISS.split(), 5)
-    assert fleiss_kappa(counts).value == pytest.approx(0.4302445, abs=5e-8)
-    assert pairwise_agreement(counts).value == pytest.approx(0.5555555555555556, abs=1e-12)
-    assert krippendorff_alpha(counts).value == pytest.approx(0.433410, abs=5e-7)
-    assert fleiss_kappa(counts).n_values == 180
-    assert unanimous(counts) == (5, 30)
-
-
-@pytest.mark.parametrize(("cells", "agreement", "pi"), TWO_PEOPLE)
-def test_two_people(cells, agreement, pi):
-    counts = two_people(*cells)
-    assert pairwise_agreement(counts).value == pytest.approx(agreement, abs=1e-12)
-    assert fleiss_kappa(counts).value == pytest.approx(pi, abs=5e-7)
-    # Krippendorff 2011: alpha is Scott's pi with chance drawn without replacement from the n = 2N values
-    n = counts.sum()
-    assert krippendorff_alpha(counts).value == pytest.approx(1 - (1 - pi) * (n - 1) / n, abs=5e-7)
-
-
-def test_two_rankings_with_ties():
-    # tau-b's example: 7 concordant, 1 discordant, one tie of each person
-    first, second = [1, 2, 2, 4, 5], [1, 3, 2, 2, 5]
-    units = pair_units(("p", "t", who, dict(enumerate(r))) for who, r in [("x", first), ("y", second)])
-    assert len(units.counts) == 10
-    tie = units.TIE_CATEGORY
-    assert pairwise_agreement(units.counts).value == pytest.approx(7 / 10)
-    strict = pairwise_agreement(units.counts, ties="both_strict", tie_category=tie)
-    assert strict.value == pytest.approx(7 / 8)
-    assert (strict.n_units, strict.n_values, strict.n_dropped) == (8, 16, 2)
 
 
 def test_the_three_rules_for_ties_differ():
@@ -122,6 +76,11 @@ def slow_agreement(counts):
     return sum(shares) / len(shares) if shares else None
 
 
+def worth(categories):
+    """Numbers with uneven gaps, the first of them 0."""
+    return [v * v / 2 for v in range(categories)]
+
+
 def slow_alpha(counts, level):
     """1 - mean distance within units / mean distance of any two values, each value's pairs weighing 1/(m - 1)."""
     units = [values_of(unit) for unit in counts if sum(unit) >= 2]
@@ -130,9 +89,15 @@ def slow_alpha(counts, level):
         return None
     n = Counter(pool)
 
+    number = worth(len(counts[0]))
+
     def distance(a, b):
         if level == "nominal":
             return float(a != b)
+        if level == "interval":
+            return (number[a] - number[b]) ** 2
+        if level == "ratio":
+            return 0 if a == b else ((number[a] - number[b]) / (number[a] + number[b])) ** 2
         low, high = min(a, b), max(a, b)
         return (sum(n[g] for g in range(low, high + 1)) - (n[a] + n[b]) / 2) ** 2
 
@@ -150,6 +115,41 @@ def slow_kappa(counts):
     return (slow_agreement(counts) - chance) / (1 - chance)
 
 
+def slow_weight(weights, a, b, categories):
+    number = worth(categories)
+    if weights == "identity":
+        return float(a == b)
+    if weights == "ordinal":
+        return 1 - math.comb(abs(a - b) + 1, 2) / math.comb(categories, 2)
+    return 1 - (abs(number[a] - number[b]) / number[-1]) ** (1 if weights == "linear" else 2)
+
+
+def slow_weighted(counts, weights, chance):
+    """(agreement - chance) / (1 - chance), of pairs of values that agree in part."""
+    k = len(counts[0])
+    units = [values_of(unit) for unit in counts if sum(unit) >= 2]
+    if not units:
+        return None
+    shares = []
+    for values in units:
+        pairs = list(combinations(values, 2))
+        shares.append(sum(slow_weight(weights, a, b, k) for a, b in pairs) / len(pairs))
+    agreement = sum(shares) / len(shares)
+    total = sum(slow_weight(weights, a, b, k) for a in range(k) for b in range(k))
+    by_chance = chance(counts, k, total)
+    return (agreement - by_chance) / (1 - by_chance)
+
+
+def slow_gwet_chance(counts, k, total):
+    rated = [unit for unit in counts if sum(unit)]
+    use = [sum(unit[v] / sum(unit) for unit in rated) / len(rated) for v in range(k)]
+    return total / (k * (k - 1)) * sum(p * (1 - p) for p in use)
+
+
+def slow_random_chance(counts, k, total):
+    return total / k**2
+
+
 tables = st.integers(2, 5).flatmap(
     lambda k: st.lists(st.lists(st.integers(0, 3), min_size=k, max_size=k), min_size=1, max_size=12)
 )
@@ -165,8 +165,13 @@ def same(value, expected):
 def test_against_the_slow_reference(table):
     same(pairwise_agreement(table, replicates=1).value, slow_agreement(table))
     same(fleiss_kappa(table, replicates=1).value, slow_kappa(table))
-    for level in ("nominal", "ordinal"):
-        same(krippendorff_alpha(table, level=level, replicates=1).value, slow_alpha(table, level))
+    number = worth(len(table[0]))
+    for level in LEVELS:
+        same(krippendorff_alpha(table, level=level, numbers=number, replicates=1).value, slow_alpha(table, level))
+    for weights in WEIGHTS:
+        options = {"weights": weights, "numbers": number, "replicates": 1}
+        same(gwet_ac(table, **options).value, slow_weighted(table, weights, slow_gwet_chance))
+        same(brennan_prediger(table, **options).value, slow_weighted(table, weights, slow_random_chance))
     alike = [len(set(values_of(unit))) == 1 for unit in table if sum(unit) >= 2]
     assert unanimous(table) == (sum(alike), len(alike))
 
@@ -194,21 +199,39 @@ def test_rules_for_ties_are_the_plain_measure_of_what_is_left(table, tie):
 
 
 def all_measures(counts, groups=None, **options):
+    return [*by_marginals(counts, groups, **options), *by_categories(counts, groups, **options)]
+
+
+def by_marginals(counts, groups=None, **options):
+    """Those whose chance rests on how often the categories are used; the nominal ones first."""
+    numbers = worth(np.shape(counts)[1])
     return [
-        pairwise_agreement(counts, groups, **options),
         fleiss_kappa(counts, groups, **options),
         krippendorff_alpha(counts, groups, **options),
-        krippendorff_alpha(counts, groups, level="ordinal", **options),
+        *(krippendorff_alpha(counts, groups, level=level, numbers=numbers, **options) for level in LEVELS[1:]),
     ]
+
+
+def by_categories(counts, groups=None, **options):
+    """Raw agreement, and those whose chance is never 1."""
+    return [
+        pairwise_agreement(counts, groups, **options),
+        gwet_ac(counts, groups, **options),
+        brennan_prediger(counts, groups, **options),
+        *(gwet_ac(counts, groups, weights=weights, **options) for weights in WEIGHTS[1:]),
+        brennan_prediger(counts, groups, weights="quadratic", **options),
+    ]
+
+
+def nominal(counts, **options):
+    return [*by_marginals(counts, **options)[:2], *by_categories(counts, **options)[:3]]
 
 
 @given(tables, st.randoms(use_true_random=False))
 def test_relabelling_categories_keeps_nominal_measures(table, random):
     counts = np.array(table)
     order = random.sample(range(counts.shape[1]), counts.shape[1])
-    for before, after in zip(
-        all_measures(counts, replicates=1)[:3], all_measures(counts[:, order], replicates=1)[:3], strict=True
-    ):
+    for before, after in zip(nominal(counts, replicates=1), nominal(counts[:, order], replicates=1), strict=True):
         same(after.value, before.value)
 
 
@@ -234,6 +257,25 @@ def test_monotone_map_keeps_ordinal_alpha(table, gaps):
     same(krippendorff_alpha(spread, level="ordinal", replicates=1).value, before)
 
 
+@given(tables, st.floats(-50, 50), st.floats(0.01, 100))
+def test_affine_map_keeps_interval_alpha_and_a_factor_ratio_alpha(table, shift, factor):
+    number = np.array(worth(len(table[0])))
+
+    def value(level, numbers):
+        return krippendorff_alpha(table, level=level, numbers=numbers, replicates=1).value
+
+    same(value("interval", shift + factor * number), value("interval", number))
+    same(value("interval", shift - factor * number), value("interval", number))
+    same(value("ratio", factor * number), value("ratio", number))
+
+
+def test_interval_without_numbers_takes_equal_steps():
+    counts = [[2, 0, 1], [1, 1, 1], [0, 0, 3]]
+    assert krippendorff_alpha(counts, level="interval") == krippendorff_alpha(
+        counts, level="interval", numbers=[3, 5, 7]
+    )
+
+
 def test_ordinal_alpha_sees_the_order():
     near, far = [[2, 0, 0], [1, 1, 0], [0, 0, 2]], [[2, 0, 0], [1, 0, 1], [0, 2, 0]]
     assert krippendorff_alpha(near, level="ordinal").value > krippendorff_alpha(far, level="ordinal").value
@@ -246,9 +288,10 @@ def test_perfect_agreement_is_one(units):
     counts = np.zeros((len(units), 4), dtype=int)
     for row, (v, n) in zip(counts, units, strict=True):
         row[v] = n
-    assert krippendorff_alpha(counts, replicates=1).value == 1
-    assert krippendorff_alpha(counts, level="ordinal", replicates=1).value == 1
-    assert pairwise_agreement(counts, replicates=1).value == 1
+    for measure in [*by_marginals(counts, replicates=1)[1:], *by_categories(counts, replicates=1)]:
+        assert measure.value == pytest.approx(1, abs=1e-12)
+    for level in LEVELS:
+        assert krippendorff_alpha(counts, level=level, numbers=worth(4), replicates=1).value == 1
     if len({n for _, n in units}) == 1:
         assert fleiss_kappa(counts, replicates=1).value == pytest.approx(1, abs=1e-12)
     assert unanimous(counts) == (len(units), len(units))
@@ -272,11 +315,26 @@ def test_without_a_pairable_unit_nothing_has_a_value(units, category):
 def test_all_values_equal_is_undefined_by_chance_but_raw_agreement_is_one(units, people, category):
     counts = np.zeros((units, 4), dtype=int)
     counts[:, category] = people
-    agreement, *corrected = all_measures(counts)
-    assert agreement.value == 1
-    for measure in corrected:
+    for measure in by_categories(counts):
+        assert measure.value == pytest.approx(1, abs=1e-12)
+    for measure in by_marginals(counts):
         assert (measure.value, measure.low, measure.high) == (None, None, None)
         assert measure.undefined_because == measures.ALL_EQUAL
+
+
+def test_agreement_where_one_category_is_offered_is_undefined():
+    for measure in (gwet_ac([[3], [2]]), brennan_prediger([[3], [2]]), gwet_ac([[3]], weights="linear")):
+        assert (measure.value, measure.undefined_because) == (None, measures.ONE_CATEGORY)
+
+
+def test_ac1_counts_the_use_of_categories_on_units_with_one_value():
+    alone, without = gwet_ac([[2, 0], [0, 2], [1, 0]]), gwet_ac([[2, 0], [0, 2]])
+    assert (alone.n_units, alone.n_values, alone.n_dropped) == (2, 4, 1)
+    assert without.value == 1 and alone.value == 1
+    alone, without = gwet_ac([[1, 1], [0, 2], [1, 0]]), gwet_ac([[1, 1], [0, 2]])
+    # use of the first category: (1/2 + 0 + 1) / 3 = 1/2, chance 1/2; without it 1/4, chance 3/8
+    assert alone.value == pytest.approx(0)
+    assert without.value == pytest.approx((1 / 2 - 3 / 8) / (1 - 3 / 8))
 
 
 def test_kappa_needs_the_same_number_of_values_on_each_unit():
@@ -320,12 +378,20 @@ def test_undefined_resamples_are_left_out_of_the_interval():
         (lambda: krippendorff_alpha([1, 2]), "matrix"),
         (lambda: krippendorff_alpha([[2, -1]]), "none below 0"),
         (lambda: krippendorff_alpha([[2, 1]], [1, 2]), "one entry for each of the 1 units"),
-        (lambda: krippendorff_alpha([[2, 1]], level="interval"), "unknown level"),  # type: ignore[arg-type]
+        (lambda: krippendorff_alpha([[2, 1]], level="angle"), "unknown level"),
+        (lambda: krippendorff_alpha([[2, 1]], level="ratio"), "needs numbers"),
+        (lambda: krippendorff_alpha([[2, 1]], level="ratio", numbers=[-1, 1]), "not be below 0"),
+        (lambda: krippendorff_alpha([[2, 1]], level="interval", numbers=[1, 1]), "2 different numbers"),
+        (lambda: krippendorff_alpha([[2, 1]], level="interval", numbers=[1, np.nan]), "2 different numbers"),
+        (lambda: krippendorff_alpha(csr_array([[2.0, 1.0]])), "integers"),
+        (lambda: krippendorff_alpha(csr_array([[2, -1]])), "none below 0"),
+        (lambda: gwet_ac([[2, 1]], weights="cubic"), "unknown weights"),
+        (lambda: brennan_prediger([[2, 1]], weights="linear", numbers=[1]), "2 different numbers"),
         (lambda: krippendorff_alpha([[2, 1]], replicates=0), "at least 1"),
         (lambda: krippendorff_alpha([[2, 1]], confidence=95), "between 0 and 1"),
         (lambda: pairwise_agreement([[2, 1]], ties="both_strict"), "needs tie_category"),
         (lambda: pairwise_agreement([[2, 1]], ties="any_tie_dropped", tie_category=2), "needs tie_category"),
-        (lambda: pairwise_agreement([[2, 1]], ties="half"), "unknown rule for ties"),  # type: ignore[arg-type]
+        (lambda: pairwise_agreement([[2, 1]], ties="half"), "unknown rule for ties"),
     ],
 )
 def test_malformed_input_is_refused(call, message):
@@ -374,7 +440,12 @@ def test_interval_is_that_of_a_plain_bootstrap(distinct):
     for function, slow in [
         (pairwise_agreement, slow_agreement),
         (krippendorff_alpha, lambda units: slow_alpha(units, "nominal")),
-        (lambda *a, **k: krippendorff_alpha(*a, level="ordinal", **k), lambda units: slow_alpha(units, "ordinal")),
+        (partial(krippendorff_alpha, level="ordinal"), lambda units: slow_alpha(units, "ordinal")),
+        (partial(krippendorff_alpha, level="interval", numbers=worth(3)), lambda units: slow_alpha(units, "interval")),
+        (partial(krippendorff_alpha, level="ratio", numbers=worth(3)), lambda units: slow_alpha(units, "ratio")),
+        (gwet_ac, lambda units: slow_weighted(units, "identity", slow_gwet_chance)),
+        (partial(gwet_ac, weights="ordinal"), lambda units: slow_weighted(units, "ordinal", slow_gwet_chance)),
+        (brennan_prediger, lambda units: slow_weighted(units, "identity", slow_random_chance)),
     ]:
         measure = function(counts, groups, replicates=4000)
         low, high = slow_bootstrap(counts, groups, slow, 400, 1)
@@ -407,84 +478,56 @@ def test_chunks_of_replicates_change_nothing(monkeypatch):
     counts, groups = rng.integers(0, 4, (200, 3)), rng.integers(0, 50, 200)
     few = two_people(20, 5, 10, 15)
     whole = [*all_measures(counts, groups), *all_measures(few)]
-    monkeypatch.setattr(measures, "CELLS", 500)
+    monkeypatch.setattr(resampling, "CELLS", 500)
+    monkeypatch.setattr(tally, "CELLS", 100)  # marginals sparse
+    monkeypatch.setattr(tally, "ROWS", 7)
     for a, b in zip([*all_measures(counts, groups), *all_measures(few)], whole, strict=True):
         assert a.as_dict() == {k: pytest.approx(v) if isinstance(v, float) else v for k, v in b.as_dict().items()}
+
+
+def test_sparse_counts_give_the_same():
+    rng = np.random.default_rng(3)
+    counts, groups = rng.integers(0, 3, (40, 4)), rng.integers(0, 12, 40)
+    assert all_measures(csr_array(counts), groups) == all_measures(counts, groups)
+    assert unanimous(csr_array(counts)) == unanimous(counts)
+    for rule in ("both_strict", "any_tie_dropped"):
+        dense = pairwise_agreement(counts, groups, ties=rule, tie_category=2)
+        assert pairwise_agreement(csr_array(counts), groups, ties=rule, tie_category=2) == dense
+
+
+def test_sparse_counts_may_name_a_cell_twice_and_are_left_as_they_are():
+    twice = csr_array((np.array([1, 1, 0, 2]), np.array([0, 0, 1, 1]), np.array([0, 3, 4])), shape=(2, 2))
+    assert krippendorff_alpha(twice) == krippendorff_alpha([[2, 0], [0, 2]])
+    assert twice.data.tolist() == [1, 1, 0, 2]
+
+
+@given(tables, st.data())
+def test_ordinal_alpha_of_many_categories_is_the_same(table, data):
+    groups = [data.draw(st.integers(0, 3)) for _ in table]
+    few = krippendorff_alpha(table, groups, level="ordinal", replicates=20)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(alpha, "COINCIDENCES", 0)
+        many = krippendorff_alpha(table, groups, level="ordinal", replicates=20)
+    assert many.as_dict() == {k: pytest.approx(v) if isinstance(v, float) else v for k, v in few.as_dict().items()}
+
+
+@pytest.mark.parametrize("level", LEVELS)
+def test_a_slider_needs_no_matrix_of_its_steps_per_unit(level):
+    rng = np.random.default_rng(4)
+    units, steps = 20_000, 101
+    given = np.clip(rng.integers(0, steps, (units, 1)) + rng.integers(-9, 10, (units, 5)), 0, steps - 1)
+    entries = (np.ones(5 * units, dtype=np.int64), given.ravel(), np.arange(0, 5 * units + 1, 5))
+    counts = csr_array(entries, shape=(units, steps))
+    numbers = np.arange(steps) + 1.0
+    tracemalloc.start()
+    measure = krippendorff_alpha(counts, level=level, numbers=numbers, replicates=20)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert measure.low < measure.value < measure.high
+    # The counts themselves, dense, are 16 MB; coincidences of each two steps would be 800 MB.
+    assert peak < 30e6
 
 
 def test_as_dict_is_json():
     measure = krippendorff_alpha(four_observers())
     assert json.loads(json.dumps(measure.as_dict(), allow_nan=False)) == measure.as_dict()
-
-
-# --- Rankings as pairs ---
-
-
-def test_pair_units():
-    units = pair_units(
-        [
-            ("p1", "t1", "ann", {"c": 1, "a": 2, "b": 2}),
-            ("p1", "t1", "bob", {"a": 1, "b": 3}),  # c not ranked
-            ("p1", "t2", "ann", {"a": 1, "b": 2}),  # another task: other units, the same prompt
-            ("p2", "t3", "ann", {"x": 5, "y": 4}),
-            ("p2", "t4", "ann", {"x": 1}),
-            ("p2", "t5", "ann", {}),
-        ]
-    )
-    found = {key: (row, group) for key, row, group in zip(units.keys, units.counts.tolist(), units.groups, strict=True)}
-    same_prompt, other = found["t1", "a", "b"][1], found["t3", "x", "y"][1]
-    assert same_prompt != other
-    assert found == {
-        ("t1", "a", "b"): ([1, 1, 0], same_prompt),
-        ("t1", "a", "c"): ([0, 0, 1], same_prompt),
-        ("t1", "b", "c"): ([0, 0, 1], same_prompt),
-        ("t2", "a", "b"): ([1, 0, 0], same_prompt),
-        ("t3", "x", "y"): ([0, 0, 1], other),
-    }
-
-
-def test_pair_units_of_nothing():
-    units = pair_units([])
-    assert (units.counts.shape, units.groups.shape, units.keys) == ((0, 3), (0,), [])
-    assert krippendorff_alpha(units.counts, units.groups).undefined_because == measures.NO_UNIT
-
-
-def test_pair_units_refuses_a_person_counted_twice_and_a_task_of_two_prompts():
-    with pytest.raises(ValueError, match="twice"):
-        pair_units([("p", "t", "ann", {1: 1, 2: 2}), ("p", "t", "ann", {1: 2, 2: 1})])
-    with pytest.raises(ValueError, match="two prompts"):
-        pair_units([("p", "t", "ann", {1: 1, 2: 2}), ("q", "t", "bob", {1: 2, 2: 1})])
-
-
-rankings = st.dictionaries(
-    st.tuples(st.integers(0, 3), st.integers(0, 4)), st.dictionaries(st.integers(0, 5), st.integers(1, 4)), max_size=12
-)
-
-
-@given(rankings, st.randoms(use_true_random=False))
-def test_pair_units_against_the_slow_reference(ranked, random):
-    rows = [(task // 2, task, annotator, tiers) for (task, annotator), tiers in ranked.items()]
-    expected = {}
-    for prompt, task, _, tiers in rows:
-        for a, b in combinations(sorted(tiers), 2):
-            column = 0 if tiers[a] < tiers[b] else 2 if tiers[a] > tiers[b] else 1
-            expected.setdefault((prompt, task, a, b), [0, 0, 0])[column] += 1
-    random.shuffle(rows)
-    units = pair_units(rows)
-    prompt_of = {group: key[0] // 2 for group, key in zip(units.groups.tolist(), units.keys, strict=True)}
-    found = {
-        (prompt_of[group], *key): row
-        for group, key, row in zip(units.groups.tolist(), units.keys, units.counts.tolist(), strict=True)
-    }
-    assert found == expected
-    assert len(units.keys) == len(expected)
-
-
-def test_permuting_people_changes_nothing():
-    rng = np.random.default_rng(2)
-    rows = [(t, t, who, dict(enumerate(rng.integers(1, 4, 4).tolist()))) for t in range(20) for who in "abc"]
-    renamed = [(p, t, {"a": "c", "b": "a", "c": "b"}[who], tiers) for p, t, who, tiers in reversed(rows)]
-    one, other = pair_units(rows), pair_units(renamed)
-    for a, b in zip(all_measures(one.counts, one.groups), all_measures(other.counts, other.groups), strict=True):
-        assert b.value == pytest.approx(a.value, abs=1e-12)
-        assert (b.low, b.high) == (a.low, a.high)
