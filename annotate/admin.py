@@ -18,6 +18,7 @@ from annotate.admin_forms import (
 )
 from annotate.errors import Refused
 from annotate.models import (
+    Adjudication,
     Agreement,
     Annotation,
     Annotator,
@@ -25,6 +26,7 @@ from annotate.models import (
     Batch,
     Completion,
     CompletionSource,
+    Consensus,
     Draft,
     Enrolment,
     Flag,
@@ -78,6 +80,13 @@ class ProjectAdmin(Kept, admin.ModelAdmin):
                 "description": _("Overlap and shared pool hold for tasks that come in from now on."),
             },
         ),
+        (
+            _("Where people disagree"),
+            {
+                "fields": ["adaptive", "confidence_percent"],
+                "description": _("Works with the largest overlap. What stays unsure goes to adjudication."),
+            },
+        ),
         (_("Limits"), {"fields": ["lease_minutes", "daily_cap", "share_cap"]}),
         (_("What can distress"), {"fields": ["harm_categories", "exposure_cap", "support_text", "translations"]}),
     ]
@@ -95,10 +104,10 @@ class ProjectAdmin(Kept, admin.ModelAdmin):
 class GuidelineAdmin(Kept, admin.ModelAdmin):
     """A new guideline is a new version. What was published stays as it was."""
 
-    list_display = ["project", "version", "current", "created_at"]
+    list_display = ["project", "version", "material", "current", "created_at"]
     list_filter = ["project"]
     form = GuidelineForm
-    fields = ["project", "text", "examples", "translations"]
+    fields = ["project", "text", "material", "examples", "translations"]
 
     def get_changeform_initial_data(self, request):
         """With ?project=… in the address, what is published now: a new version is mostly the old one with a change."""
@@ -109,7 +118,7 @@ class GuidelineAdmin(Kept, admin.ModelAdmin):
         return texts | given
 
     def save_model(self, request, obj, form, change):
-        texts = {name: form.cleaned_data[name] for name in ("text", "examples", "translations")}
+        texts = {name: form.cleaned_data[name] for name in ("text", "material", "examples", "translations")}
         made = projects.publish_guideline(project=obj.project, **texts)
         obj.pk, obj.version, obj._state.adding = made.pk, made.version, False
 
@@ -460,3 +469,17 @@ class AgreementAdmin(ReadOnly, admin.ModelAdmin):
     list_display = ["project", "metric", "value", "low", "high", "n_units", "n_groups", "as_of"]
     list_filter = ["project", "metric"]
     list_select_related = ["project"]
+
+
+@admin.register(Consensus)
+class ConsensusAdmin(ReadOnly, admin.ModelAdmin):
+    list_display = ["task", "question", "value", "confidence", "n_votes", "label_source", "method", "created_at"]
+    list_filter = ["question__project", "label_source", "current"]
+    list_select_related = ["task", "question"]
+
+
+@admin.register(Adjudication)
+class AdjudicationAdmin(ReadOnly, admin.ModelAdmin):
+    list_display = ["task", "question", "reviewer", "outcome", "rationale", "created_at"]
+    list_filter = ["question__project", "outcome"]
+    list_select_related = ["task", "question", "reviewer"]

@@ -84,6 +84,7 @@ class ProjectForm(forms.ModelForm):
         model = Project
         fields = [
             *("name", "slug", "status", "overlap", "shared_percent", "shared_overlap", "max_overlap", "gold_percent"),
+            *("adaptive", "confidence_percent"),
             *("lease_minutes", "daily_cap", "share_cap"),
             *("harm_categories", "exposure_cap", "support_text", "translations"),
         ]
@@ -123,7 +124,7 @@ class GuidelineForm(forms.ModelForm):
 
     class Meta:
         model = Guideline
-        fields = ["project", "text", "examples", "translations"]
+        fields = ["project", "text", "material", "examples", "translations"]
 
     def clean_examples(self) -> list:
         self._check_examples(self.cleaned_data["examples"])

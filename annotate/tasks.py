@@ -3,7 +3,7 @@
 from celery import shared_task
 
 from annotate.models import Project
-from annotate.services import agreement, ledger
+from annotate.services import agreement, consensus, ledger
 from jobs.services import attempt
 
 
@@ -22,4 +22,6 @@ def refresh_agreement() -> None:
 def measure_agreement(job_id: str) -> None:
     with attempt(job_id) as job:
         if job:
-            agreement.measure_and_keep(project=Project.objects.get(pk=job.parameters["project"]))
+            project = Project.objects.get(pk=job.parameters["project"])
+            agreement.measure_and_keep(project=project)
+            consensus.settle(project=project)

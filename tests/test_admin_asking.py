@@ -187,7 +187,7 @@ def project_form(project: Project | None = None, **fields) -> dict[str, object]:
     names = ["slug", "name", "status", "overlap", "shared_percent", "shared_overlap", "max_overlap", "gold_percent"]
     source = project or Project(slug="fresh", name="Fresh")
     inline = {"memberships-TOTAL_FORMS": 0, "memberships-INITIAL_FORMS": 0}
-    return inline | {name: getattr(source, name) for name in [*names, "lease_minutes"]} | fields
+    return inline | {name: getattr(source, name) for name in [*names, "lease_minutes", "confidence_percent"]} | fields
 
 
 def test_a_project_is_made_and_changed_with_all_that_it_has(world, ada):

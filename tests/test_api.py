@@ -16,6 +16,7 @@ from hypothesis import strategies as st
 
 from annotate.models import Annotation, Annotator, Task
 from annotate.services.agreement import measure_and_keep
+from annotate.services.consensus import settle
 from curation.models import Blob, Dataset, Export, TrainingMetric, TrainingRun
 from curation.services.exports import request_export
 from curation.tasks import build_export
@@ -132,10 +133,34 @@ def test_agreement_is_the_latest_snapshot(world):
         world.answer(world.claim(name), 1, 2, 3)
     measure_and_keep(project=world.project)
     figures = api.get("projects/kitchen/agreement/").json()
-    assert len({figure["metric"] for figure in figures}) == len(figures) == 6
+    assert len({figure["metric"] for figure in figures}) == len(figures) == 7
     first = figures[0]
     assert (first["question"], first["value"], first["n_units"], first["n_groups"]) == ("overall", 1.0, 3, 1)
     assert [project["slug"] for project in api.get("projects/").json()["results"]] == ["kitchen"]
+
+
+def test_what_the_figures_rest_on_and_the_consensus(world):
+    api = Api(world, "rita", "projects:read")
+    assert "Nothing was measured" in api.get("projects/kitchen/agreement/overall/").json()["detail"]
+    [task] = world.tasks()
+    for name in ("ana", "ben"):
+        world.answer(world.claim(name), 1, 2, 3)
+    measure_and_keep(project=world.project)
+    detail = api.get("projects/kitchen/agreement/overall/").json()
+    assert (detail["question"], detail["n_judgements"], len(detail["annotators"])) == ("overall", 2, 2)
+    assert api.get("projects/kitchen/consensus/").json()["results"] == []
+    settle(project=world.project)
+    [row] = api.get("projects/kitchen/consensus/?question=overall").json()["results"]
+    assert (row["task"], row["n_votes"], row["label_source"], row["completion"]) == (task.name, 2, "votes", None)
+    assert api.get("projects/kitchen/consensus/?question=other").json()["results"] == []
+
+
+def test_judges_that_are_models_come_in_as_such(world):
+    api = Api(world, "mina", "judgements:write")
+    row = ROW | {"judgements": [{"annotator": "gpt", "ranking": ["a", "b"]}]}
+    assert "no kind of judge" in api.upload(row, source="?source=judges&kind=person").json()["kind"][0]
+    assert api.upload(row, source="?source=judges&kind=model").json()["judgements"] == 1
+    assert Annotator.objects.get(source="judges").kind == "model"
 
 
 # --- Exports ----------------------------------------------------------------------------------------------------------
@@ -544,5 +569,5 @@ def test_the_schema_generates_without_a_warning_and_names_every_endpoint(tmp_pat
         "spectacular", "--fail-on-warn", "--validate", "--format", "openapi-json", "--file", str(tmp_path / "s")
     )
     schema = json.loads((tmp_path / "s").read_text())
-    assert len(schema["paths"]) == 18
+    assert len(schema["paths"]) == 20
     assert schema["components"]["securitySchemes"]["token"] == {"type": "http", "scheme": "bearer"}

@@ -178,7 +178,7 @@ class TestSharedPool:
         for name in ("ana", "ben"):
             for slot in iter(lambda name=name: world.claim(name), None):
                 world.answer(slot, 1, 2, 3)
-        judged = list(agreement.rankings(world.project, world.project.preference_question))
+        judged = agreement.read(world.project.preference_question)
         assert len(judged) == 2 * len(shared)
         agreement.measure_and_keep(project=world.project)
         assert all(one.shared_pool for one in agreement.latest(world.project))

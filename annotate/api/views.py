@@ -8,15 +8,20 @@ from django.utils.translation import gettext as _
 from drf_spectacular.types import OpenApiTypes
 from drf_spectacular.utils import OpenApiParameter, OpenApiResponse, extend_schema
 from rest_framework import generics, serializers, status
+from rest_framework.exceptions import NotFound
 from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
 
 from annotate.access import OVERSEERS, Role, project_for, projects_of
 from annotate.api.parsers import LinesParser
-from annotate.models import Agreement, Project
+from annotate.models import Agreement, AgreementDetail, Annotator, Consensus, Project
 from annotate.services import agreement
 from annotate.services.imports import ImportRefused, import_judgements
+
+
+KINDS = [kind.value for kind in Annotator.Kind if kind != Annotator.Kind.PERSON]
+"""Of whoever judged elsewhere."""
 
 
 class ProjectSerializer(serializers.ModelSerializer):
@@ -34,6 +39,7 @@ class AgreementSerializer(serializers.ModelSerializer):
         fields = [
             "question",
             "population",
+            "epoch",
             "metric",
             "value",
             "low",
@@ -72,6 +78,61 @@ class ProjectAgreement(APIView):
         return Response(AgreementSerializer(agreement.latest(project), many=True).data)
 
 
+class ProjectAgreementDetail(APIView):
+    """What the latest snapshot of one question rests on: people, pairs of people, models, tasks, judges; of its latest
+    epoch. docs/agreement.md has the shape. For those who oversee the project.
+    """
+
+    scopes = {"GET": "projects:read"}
+
+    @extend_schema(responses=OpenApiResponse(OpenApiTypes.OBJECT, "The detail, with `question` and `as_of`."))
+    def get(self, request: Request, slug: str, question: str) -> Response:
+        project = project_for(request.user, slug, OVERSEERS)
+        found = AgreementDetail.objects.filter(project=project, question__key=question).order_by("-as_of").first()
+        if found is None:
+            raise NotFound(_("Nothing was measured of a question with this key. Measure agreement first."))
+        return Response({"question": question, "as_of": found.as_of, **found.data})
+
+
+class ConsensusSerializer(serializers.ModelSerializer):
+    task = serializers.CharField(source="task.name")
+    question = serializers.CharField(source="question.key")
+    completion = serializers.CharField(source="completion.name", default=None)
+    rule = serializers.CharField(source="rule.key", default=None)
+    value = serializers.JSONField(read_only=True)
+    votes = serializers.JSONField(read_only=True)
+    soft = serializers.JSONField(read_only=True)
+
+    class Meta:
+        model = Consensus
+        fields = [
+            *("task", "question", "completion", "rule", "value", "confidence", "votes", "soft", "n_votes", "method"),
+            *("code_version", "label_source", "created_at"),
+        ]
+
+
+class ProjectConsensus(generics.ListAPIView):
+    """The consensus that stands of each task, the newest first; `?question=` for one question.
+
+    For those who oversee the project.
+    """
+
+    scopes = {"GET": "projects:read"}
+    serializer_class = ConsensusSerializer
+    queryset = Consensus.objects.none()  # for the schema
+
+    @extend_schema(parameters=[OpenApiParameter("question", str, description="The key of a question.")])
+    def get(self, request: Request, *args, **kwargs) -> Response:
+        return super().get(request, *args, **kwargs)
+
+    def get_queryset(self):
+        project = project_for(self.request.user, self.kwargs["slug"], OVERSEERS)
+        found = Consensus.objects.filter(task__project=project, current=True)
+        if key := self.request.query_params.get("question"):
+            found = found.filter(question__key=key)
+        return found.select_related("task", "question", "completion", "rule")
+
+
 class ProjectJudgements(APIView):
     """Import judgements: the body is a JSONL file, one task a line. All rows are taken or none. For managers."""
 
@@ -80,7 +141,10 @@ class ProjectJudgements(APIView):
 
     @extend_schema(
         request={"application/x-ndjson": OpenApiTypes.BINARY},
-        parameters=[OpenApiParameter("source", str, required=True, description="The study the judgements come from.")],
+        parameters=[
+            OpenApiParameter("source", str, required=True, description="The study the judgements come from."),
+            OpenApiParameter("kind", str, enum=KINDS, description="Who judged (default imported: people)."),
+        ],
         responses={
             200: OpenApiResponse(OpenApiTypes.OBJECT, "How many tasks and judgements are new and known."),
             400: OpenApiResponse(OpenApiTypes.OBJECT, "Each row that cannot be taken: line, field, message."),
@@ -93,13 +157,17 @@ class ProjectJudgements(APIView):
         if not source or len(source) > 200 or "\x00" in source:
             message = _("Name the study the judgements come from, in 200 characters at most: ?source=…")
             return Response({"source": [message]}, status.HTTP_400_BAD_REQUEST)
+        kind = request.query_params.get("kind", Annotator.Kind.IMPORTED)
+        if kind not in KINDS:
+            message = _("“%(kind)s” is no kind of judge here. There are: %(kinds)s.")
+            return Response({"kind": [message % {"kind": kind, "kinds": ", ".join(KINDS)}]}, status.HTTP_400_BAD_REQUEST)
         most = settings.JUDGEMENTS_UPLOAD_MAX_BYTES
         if int(request.META.get("CONTENT_LENGTH") or 0) > most:
             message = _("The file may have %(most)d bytes here. Use `manage.py import_judgements` for a larger one.")
             return Response({"detail": message % {"most": most}}, status.HTTP_413_REQUEST_ENTITY_TOO_LARGE)
         lines = cast(BinaryIO, request.data or BytesIO())  # what LinesParser gave; no body has no stream
         try:
-            done = import_judgements(project=project, source=source, file=lines)
+            done = import_judgements(project=project, source=source, file=lines, kind=kind)
         except ImportRefused as refused:
             errors = [error.as_dict() for error in refused.errors]
             return Response({"count": refused.count, "errors": errors}, status.HTTP_400_BAD_REQUEST)

@@ -8,10 +8,12 @@ ledger      who judged what and when: slots, annotations, drafts
 answers     and how: answers, ranks, comparisons, marked words
 exchange    what people say about it: reviews, questions to the researchers, flags
 agreement   how far the judgements agree: snapshots of measures
+consensus   what they come to: consensus, and what a reviewer decides where they disagree
 """
 
-from annotate.models.agreement import Agreement
+from annotate.models.agreement import Agreement, AgreementDetail
 from annotate.models.answers import Answer, PairAnswer, RankItem, Span
+from annotate.models.consensus import Adjudication, Consensus
 from annotate.models.exchange import Flag, HelpRequest, Review
 from annotate.models.ledger import Annotation, Draft, Slot
 from annotate.models.people import Annotator, ApiToken, Harm, Membership
@@ -20,7 +22,9 @@ from annotate.models.questions import Question, Rule
 from annotate.models.tasks import Batch, Completion, CompletionSource, Route, Task
 
 __all__ = [
+    "Adjudication",
     "Agreement",
+    "AgreementDetail",
     "Annotation",
     "Annotator",
     "Answer",
@@ -28,6 +32,7 @@ __all__ = [
     "Batch",
     "Completion",
     "CompletionSource",
+    "Consensus",
     "Draft",
     "Enrolment",
     "Flag",

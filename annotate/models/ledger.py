@@ -20,8 +20,16 @@ from annotate.models.tasks import Completion
 
 class SlotQuerySet(models.QuerySet):
     def counting(self) -> "SlotQuerySet":
-        """Answers that fill a place: what agreement and exports are made of."""
+        """Answers that fill a place: what exports are made of."""
         return self.filter(status=Slot.Status.SUBMITTED, place__isnull=False)
+
+    def independent(self) -> "SlotQuerySet":
+        """Answers that agreement is measured on: those a task was to have from the start, whoever disagreed."""
+        return self.counting().filter(adaptive=False)
+
+    def heard(self) -> "SlotQuerySet":
+        """Answers that a consensus is made of: those that fill a place, and those that came too late for one."""
+        return self.filter(status__in=[Slot.Status.SUBMITTED, Slot.Status.EXTRA], place__isnull=False)
 
 
 class Slot(models.Model):
@@ -53,6 +61,9 @@ class Slot(models.Model):
     place = models.PositiveSmallIntegerField(_("place"), null=True)
     ahead = models.BooleanField(
         _("ahead of the rest"), default=False, help_text=_("A replacement, or a place that was added.")
+    )
+    adaptive = models.BooleanField(
+        _("added where people disagreed"), default=False, help_text=_("Counts for the consensus, never for agreement.")
     )
     rank = models.BigIntegerField(editable=False)  # Task.rank, copied so that the claim needs no join
     status = models.CharField(_("status"), max_length=9, choices=Status, default=Status.OPEN)

@@ -52,6 +52,17 @@ class Project(models.Model):
         validators=[MinValueValidator(1), MaxValueValidator(100)],
         help_text=_("Places may be added to a task where people disagree, up to this many."),
     )
+    adaptive = models.BooleanField(
+        _("adaptive overlap"),
+        default=False,
+        help_text=_("Ask one more person while the consensus of a task is not sure enough, up to the largest overlap."),
+    )
+    confidence_percent = models.PositiveSmallIntegerField(
+        _("sure enough, %"),
+        default=90,
+        validators=[MinValueValidator(50), MaxValueValidator(100)],
+        help_text=_("From this confidence on a consensus is settled. Tasks that stay below go to adjudication."),
+    )
     gold_percent = models.PositiveSmallIntegerField(
         _("gold tasks, % of claims"),
         default=0,
@@ -111,6 +122,9 @@ class Project(models.Model):
                 condition=models.Q(shared_percent__lte=100, shared_overlap__range=(2, 100), gold_percent__lte=100),
                 name="project_percentages_up_to_100",
             ),
+            models.CheckConstraint(
+                condition=models.Q(confidence_percent__range=(50, 100)), name="project_sure_enough_50_to_100"
+            ),
         ]
 
     def __str__(self) -> str:
@@ -119,6 +133,10 @@ class Project(models.Model):
     @property
     def lease(self) -> timedelta:
         return timedelta(minutes=self.lease_minutes)
+
+    @property
+    def sure_enough(self) -> float:
+        return self.confidence_percent / 100
 
     @property
     def preference_question(self):
@@ -132,7 +150,8 @@ class Project(models.Model):
 
 @pgtrigger.register(
     pgtrigger.ReadOnly(
-        name="guideline_text_is_immutable", fields=["project", "version", "text", "examples", "translations"]
+        name="guideline_text_is_immutable",
+        fields=["project", "version", "text", "examples", "translations", "material"],
     ),
     pgtrigger.Protect(name="guideline_is_kept", operation=pgtrigger.Delete),
 )
@@ -145,6 +164,14 @@ class Guideline(models.Model):
     text = models.TextField(_("text"), help_text=_("Markdown."))
     examples = models.JSONField(_("worked examples"), default=list, blank=True)  # docs/questions.md has the shape
     translations = models.JSONField(_("translations"), default=dict, blank=True)  # {"zh-hans": {"text": …}}
+    material = models.BooleanField(
+        _("material change"),
+        default=False,
+        help_text=_(
+            "It changes how tasks are judged. Judgements before and after it are never compared with each other: a new "
+            "epoch of agreement begins."
+        ),
+    )
     current = models.BooleanField(_("current"), default=False)
     created_at = models.DateTimeField(_("created"), auto_now_add=True)
 

@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from django.db import transaction
-from django.db.models import F
+from django.db.models import F, Min
 from django.utils import timezone
 from django.utils.translation import gettext as _
 
@@ -252,6 +252,7 @@ def _open_replacements(slots: list[Slot]) -> None:
             rank=ranks[slot.task_id],
             place=slot.place,
             ahead=True,
+            adaptive=slot.adaptive,
         )
         for slot in placed
         if slot.task_id in ranks
@@ -265,8 +266,13 @@ def _open_replacements(slots: list[Slot]) -> None:
 def withdraw(*, task: Task) -> None:
     """Give the task to nobody more. Those who are in it finish, and what was answered counts."""
     task = Task.objects.select_for_update(no_key=True).get(pk=task.pk)
-    Task.objects.filter(pk=task.pk).update(status=Task.Status.WITHDRAWN)
-    task.slots.filter(status=Status.OPEN).delete()
+    vacant = task.slots.filter(status=Status.OPEN)
+    added = set(vacant.filter(adaptive=True).values_list("place", flat=True))
+    target = task.target_overlap
+    while target in added:  # asked for by the disagreement of the moment: a task that is restored starts without them
+        target -= 1
+    Task.objects.filter(pk=task.pk).update(status=Task.Status.WITHDRAWN, target_overlap=target)
+    vacant.delete()
 
 
 @transaction.atomic
@@ -278,30 +284,43 @@ def restore(*, task: Task) -> None:
     Task.objects.filter(pk=task.pk).update(status=Task.Status.OPEN)
     if task.purpose == Task.Purpose.WORK:
         taken = set(task.slots.filter(status__in=Slot.LIVE).values_list("place", flat=True))
-        _open_places(task, [place for place in range(1, task.target_overlap + 1) if place not in taken])
+        first_added = task.slots.filter(adaptive=True).aggregate(first=Min("place"))["first"] or task.target_overlap + 1
+        missing = [place for place in range(1, task.target_overlap + 1) if place not in taken]
+        Slot.objects.bulk_create(_vacant(task, [place for place in missing if place < first_added], adaptive=False))
+        Slot.objects.bulk_create(_vacant(task, [place for place in missing if place >= first_added], adaptive=True))
+
+
+def add_place(*, task: Task) -> bool:
+    """Ask one more person about the task, ahead of the rest. False where it has all the places the project allows."""
+    return add_places(tasks=[task.pk]) == 1
 
 
 @transaction.atomic
-def add_place(*, task: Task) -> bool:
-    """Ask one more person about the task, ahead of the rest. False where it has all the places the project allows."""
-    task = Task.objects.select_for_update(no_key=True, of=("self",)).select_related("project").get(pk=task.pk)
-    if (
-        task.status != Task.Status.OPEN
-        or task.purpose != Task.Purpose.WORK
-        or task.target_overlap >= task.project.max_overlap
-    ):
-        return False
-    task.target_overlap += 1
-    task.save(update_fields=["target_overlap"])
-    _open_places(task, [task.target_overlap])
-    return True
+def add_places(*, tasks: Sequence[int]) -> int:
+    """Ask one more person about each of these tasks (ids), where its project allows another place. Returns how many."""
+    found = Task.objects.filter(pk__in=tasks, status=Task.Status.OPEN, purpose=Task.Purpose.WORK)
+    room = found.filter(target_overlap__lt=F("project__max_overlap")).order_by("pk")
+    grown = list(room.select_for_update(no_key=True, of=("self",)))
+    for task in grown:
+        task.target_overlap += 1
+    Task.objects.bulk_update(grown, ["target_overlap"])
+    Slot.objects.bulk_create(slot for task in grown for slot in _vacant(task, [task.target_overlap], adaptive=True))
+    return len(grown)
 
 
-def _open_places(task: Task, places: list[int]) -> None:
-    Slot.objects.bulk_create(
-        Slot(project_id=task.project_id, task=task, route_id=task.route_id, rank=task.rank, place=place, ahead=True)
+def _vacant(task: Task, places: Sequence[int], *, adaptive: bool) -> list[Slot]:
+    return [
+        Slot(
+            project_id=task.project_id,
+            task=task,
+            route_id=task.route_id,
+            rank=task.rank,
+            place=place,
+            ahead=True,
+            adaptive=adaptive,
+        )
         for place in places
-    )
+    ]
 
 
 @transaction.atomic

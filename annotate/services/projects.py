@@ -22,9 +22,14 @@ def create_project(
 
 @transaction.atomic
 def publish_guideline(
-    *, project: Project, text: str, examples: list | None = None, translations: dict | None = None
+    *,
+    project: Project,
+    text: str,
+    examples: list | None = None,
+    translations: dict | None = None,
+    material: bool = False,
 ) -> Guideline:
-    """Make this text the project's current guideline, as its next version."""
+    """Make this text the project's current guideline, as its next version. `material`: a new epoch begins with it."""
     project = Project.objects.select_for_update(no_key=True).get(pk=project.pk)
     latest = project.guidelines.order_by("-version").values_list("version", flat=True).first() or 0
     project.guidelines.filter(current=True).update(current=False)
@@ -34,6 +39,7 @@ def publish_guideline(
         text=text,
         examples=examples or [],
         translations=translations or {},
+        material=material,
         current=True,
     )
 

@@ -24,8 +24,10 @@ def test_pandalm_agrees_and_exports_as_published(tmp_path, record_property):
         done = import_judgements(project=project, source="pandalm", file=file)
     assert (done.tasks, done.judgements) == (999, 2997)
 
-    figures, unanimous = agreement.measure(project, project.preference_question)
-    kappa = {figure.name: figure for figure in figures}["fleiss_kappa"]
+    question = project.preference_question
+    [measured] = agreement.measure(question, agreement.read(question))
+    unanimous = measured.unanimous
+    kappa = {figure.name: figure for figure in measured.figures}["fleiss_kappa"]
     assert unanimous == (879, 999)
     assert kappa.value == pytest.approx(0.864, abs=0.0005)
     assert kappa.low < kappa.value < kappa.high
@@ -56,9 +58,10 @@ def test_pandalm_as_comparisons_gives_the_same_figures(tmp_path, record_property
     assert (done.tasks, done.judgements) == (999, 2997)
     ties = PairAnswer.objects.filter(strength=0).count()
     assert (PairAnswer.objects.count(), ties) == (2997, 326)
-    figures, unanimous = agreement.measure(project, project.preference_question)
-    kappa = {figure.name: figure.value for figure in figures}["fleiss_kappa"]
-    assert unanimous == (879, 999)
+    question = project.preference_question
+    [measured] = agreement.measure(question, agreement.read(question))
+    kappa = {figure.name: figure.value for figure in measured.figures}["fleiss_kappa"]
+    assert measured.unanimous == (879, 999)
     assert kappa == pytest.approx(0.864, abs=0.0005)
     export = exports.request_export(project=project, actor=None, send=False)
     build_export(str(export.job_id))

@@ -23,8 +23,10 @@ class Command(BaseCommand):
         questions = [
             {
                 "question": one.question.key,
+                "kind": one.question.kind,
+                "epoch": one.epoch,
                 "unanimous": one.unanimous[0],
-                "pairs_with_two_or_more": one.unanimous[1],
+                "units_with_two_or_more": one.unanimous[1],
                 "measures": [figure.as_dict() for figure in one.figures],
             }
             for one in measured
@@ -33,8 +35,9 @@ class Command(BaseCommand):
             self.stdout.write(json.dumps({"project": project, "as_of": as_of.isoformat(), "questions": questions}))
             return
         for one in questions:
+            epoch = "all epochs together" if one["epoch"] is None else f"epoch {one['epoch']}"
             self.stdout.write(
-                f"{one['question']}: unanimous on {one['unanimous']} of {one['pairs_with_two_or_more']} pairs"
+                f"{one['question']}, {epoch}: unanimous on {one['unanimous']} of {one['units_with_two_or_more']} units"
             )
             for figure in one["measures"]:
                 self.stdout.write(f"  {figure['name']:34} {_words(figure)}")
@@ -46,4 +49,4 @@ def _words(figure: dict) -> str:
     interval = (
         f"{figure['low']:.4f} – {figure['high']:.4f}" if figure["low"] is not None else figure["no_interval_because"]
     )
-    return f"{figure['value']:.4f} ({interval}), {figure['n_units']} pairs of {figure['n_groups']} prompts"
+    return f"{figure['value']:.4f} ({interval}), {figure['n_units']} units of {figure['n_groups']} prompts"
