@@ -8,11 +8,11 @@ from typing import TypeVar
 from uuid import UUID
 
 from django.core.exceptions import PermissionDenied
-from django.db.models import Model, QuerySet
+from django.db.models import Count, Model, OuterRef, QuerySet, Subquery
 from django.http import Http404
 from django.utils.translation import gettext as _
 
-from annotate.models import Annotator, Answer, Flag, HelpRequest, Membership, Project, Question, Slot
+from annotate.models import Annotator, Answer, Flag, HelpRequest, Membership, Project, Question, Slot, Task
 
 Role = Membership.Role
 Row = TypeVar("Row", bound=Model)
@@ -21,7 +21,7 @@ OVERSEERS = (Role.MANAGER, Role.RESEARCHER, Role.REVIEWER, Role.AUDITOR)
 ANSWERERS = (Role.MANAGER, Role.RESEARCHER)
 """Roles that answer questions about the work and decide what becomes of a task that was flagged."""
 REVIEWERS = (Role.REVIEWER, Role.RESEARCHER, Role.MANAGER)
-"""Roles that decide on written work."""
+"""Roles that decide on written work, and where people disagree."""
 
 
 def projects_of(user, roles=tuple(Role)) -> QuerySet[Project]:
@@ -98,6 +98,24 @@ def piece_for(user, slug: str, answer_id: int, roles=REVIEWERS) -> Answer:
         .filter(pk=answer_id)
     )
     return _one(found, _("There is no such piece of work, or it is your own."))
+
+
+def case_for(user, slug: str, key: str, pk: int) -> tuple[Task, Question]:
+    """A question, as it is asked now or was last, on a task that two people or more have answered it on. For reviewers."""
+    project = project_for(user, slug, REVIEWERS)
+    none = _("There is no such case: a case is a question that two people have answered on a task.")
+    words = [Question.Kind.TEXT, Question.Kind.SPAN, Question.Kind.DEMONSTRATION]  # no consensus is made of them
+    versions = Question.objects.filter(project=project, key=key).exclude(kind__in=words)
+    question = _one(versions.select_related("project").order_by("-current", "-version"), none)
+    answered = Slot.objects.heard().filter(
+        task=OuterRef("pk"),
+        holder__kind__in=Annotator.HUMAN,
+        current_annotation__answers__question__key=key,
+        current_annotation__answers__question__kind=question.kind,
+    )
+    people = answered.order_by().values("task").annotate(people=Count("pk", distinct=True)).values("people")
+    found = Task.objects.filter(project=project, pk=pk).alias(people=Subquery(people)).filter(people__gte=2)
+    return _one(found.select_related("project", "route"), none), question
 
 
 def _one(rows: QuerySet[Row], otherwise: str) -> Row:

@@ -1,12 +1,14 @@
 from django.urls import path
 
-from annotate.views import exchange, mine, presets, projects, reviews, work
+from annotate.views import adjudication, agreement, exchange, mine, presets, projects, reviews, work
 
 urlpatterns = [
     path("projects/", projects.projects, name="projects"),
     path("projects/new/", presets.project_new, name="project_new"),
     path("projects/<slug:slug>/", projects.project, name="project"),
     path("projects/<slug:slug>/measure/", projects.measure, name="measure"),
+    path("projects/<slug:slug>/agreement/", agreement.agreement, name="agreement"),
+    path("projects/<slug:slug>/agreement/<slug:question>/pair/", agreement.agreement_pair, name="agreement_pair"),
     path("projects/<slug:slug>/claim/", work.claim, name="claim"),
     path("projects/<slug:slug>/work/<uuid:code>/", work.work, name="work"),
     path("projects/<slug:slug>/work/<uuid:code>/submit/", work.submit, name="submit"),
@@ -27,4 +29,7 @@ urlpatterns = [
     path("projects/<slug:slug>/reviews/<int:answer_id>/", reviews.review, name="review"),
     path("projects/<slug:slug>/mine/", mine.mine, name="mine"),
     path("me/", mine.my_settings, name="my_settings"),
+    path("projects/<slug:slug>/mine/seen/", mine.decisions_seen, name="decisions_seen"),
+    path("projects/<slug:slug>/adjudication/", adjudication.queue, name="adjudication"),
+    path("projects/<slug:slug>/adjudication/<slug:question>/<int:task>/", adjudication.case, name="case"),
 ]

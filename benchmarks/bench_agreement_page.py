@@ -19,7 +19,7 @@ from annotate.services.projects import create_project
 from annotate.services.tasks import NewCompletion, NewTask, add_tasks
 from benchmarks.bench_claim import COMPLETIONS, TASKS
 
-SIZES, OVERLAP, PEOPLE = (100, 20_000), 5, 200
+SIZES, OVERLAP, PEOPLE = (100, 100_000), 5, 200
 ASKED, BOUND = 100, 100.0  # times, ms
 
 SLOTS = """
@@ -103,9 +103,6 @@ def test_the_page_costs_the_same_at_500_and_at_500_thousand_judgements(settings)
         with CaptureQueriesContext(connection) as captured:
             assert client.get(address).status_code == 200
         statements[size] = len(captured)
-        for query in captured:
-            if float(query["time"]) > 0.02:
-                print(query["time"], query["sql"][:300])
         times = []
         for _ in range(ASKED):
             began = time.perf_counter()

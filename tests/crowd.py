@@ -26,6 +26,7 @@ from tests.world import World
 
 CSRF = "a" * 32
 PEOPLE, TABS = 12, 2
+DRAFTS = 0.3  # of the answers are drafts first
 PATIENCE = 900  # seconds in which a crowd must be done
 
 
@@ -87,6 +88,8 @@ class Tab:
         page = self.request("GET", address).text
         names = set(re.findall(r'name="(overall\.tier\.[A-I])"', page))
         sent = {name: str(self.luck.randint(1, 3)) for name in names} | {"key": str(uuid4())}
+        if self.luck.random() < DRAFTS:
+            self.request("POST", f"{address}draft/", data=sent | {"changed": "on", "version": "0"})
         if self.luck.random() < self.deaths:
             self.die(f"{address}submit/", sent)
             return

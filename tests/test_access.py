@@ -18,8 +18,9 @@ from django.test import Client
 from django.urls import get_resolver, reverse
 from django.utils import timezone
 
-from annotate.models import Answer, ApiToken, Batch, Draft, Flag, HelpRequest, Question, Review, Rule, Slot
+from annotate.models import Answer, ApiToken, Batch, Draft, Flag, HelpRequest, Question, Review, Rule, Slot, Task
 from annotate.questions import Given
+from annotate.services.adjudication import adjudicate
 from annotate.services.agreement import measure_and_keep
 from annotate.services.ledger import submit
 from annotate.services.tasks import NewCompletion, NewTask, add_tasks
@@ -114,6 +115,7 @@ def site(world) -> Site:
     particular = {"dataset_remove": {"dataset_id": failed.pk}, "review": {"answer_id": written(world).pk}}
     particular |= {name: {"pk": HelpRequest.objects.get().pk} for name in ("help_answer", "help_seen")}
     particular |= {"flag_resolve": {"pk": Flag.objects.get().pk}}
+    arguments |= {"question": world.project.preference_question.key, "task": decided(world).pk}
     return Site(world, arguments, particular, sft)
 
 
@@ -124,6 +126,14 @@ def written(world: World) -> Answer:
     )
     given = Given(question, value={"text": "Which is which.", "from": None})
     return submit(slot=world.claim("ben"), answers=[given], idempotency_key=uuid4()).answers.get()
+
+
+def decided(world: World) -> Task:
+    """A task on which two people have answered, and mina has decided."""
+    task, question = world.project.tasks.earliest("pk"), world.project.preference_question
+    made = {"outcome": "ambiguous", "rationale": "Both will do."}
+    adjudicate(task=task, question=question, reviewer=world.users["mina"], **made)
+    return task
 
 
 def of_the_admin(world: World, slot: Slot) -> None:
@@ -169,8 +179,13 @@ EXPECTED = {
     "flag_resolve": (NOT_SO_PAGE, "302 404 403 403 422 422"),
     "reviews": ("302 404 403 200 200 200", NOT_SO_PAGE),
     "review": ("302 404 403 200 200 200", "302 404 403 422 422 422"),
+    "adjudication": ("302 404 403 200 200 200", NOT_SO_PAGE),
+    "case": ("302 404 403 200 200 200", "302 404 403 422 422 422"),
     "mine": ("302 404 200 403 403 403", NOT_SO_PAGE),
+    "decisions_seen": (NOT_SO_PAGE, "302 404 302 403 403 403"),
     "my_settings": (SIGNED_IN, "302 403 302 403 403 403"),
+    "agreement": ("302 404 403 200 200 200", NOT_SO_PAGE),
+    "agreement_pair": ("302 404 403 404 404 404", NOT_SO_PAGE),  # of whom, the address does not say
     "measure": (NOT_SO_PAGE, "302 404 403 302 302 302"),
     "claim": (NOT_SO_PAGE, "302 404 302 403 403 403"),
     "work": ("302 404 200 404 404 404", NOT_SO_PAGE),
@@ -199,6 +214,8 @@ EXPECTED = {
     "training_run": (OVERSEERS, NOT_SO_PAGE),
     "api_projects": ("401 200 200 200 200 200", NOT_SO_API),
     "api_project_agreement": ("401 404 403 200 200 200", NOT_SO_API),
+    "api_project_agreement_detail": ("401 404 403 200 200 200", NOT_SO_API),
+    "api_project_consensus": ("401 404 403 200 200 200", NOT_SO_API),
     "api_project_judgements": (NOT_SO_API, "401 404 403 403 400 400"),
     "api_datasets": ("401 200 200 200 200 200", MAKERS_API),
     "api_dataset": (OVERSEERS_API, NOT_SO_API),
@@ -255,6 +272,7 @@ ADMIN_MAY = {
     "annotate_annotator": "change", "annotate_task": "", "annotate_draft": "", "annotate_review": "",
     "annotate_helprequest": "", "annotate_flag": "",
     "annotate_completionsource": "", "annotate_slot": "", "annotate_annotation": "", "annotate_agreement": "",
+    "annotate_consensus": "", "annotate_adjudication": "",
     "curation_trainingrun": "", "curation_dataset": "add change", "curation_template": "", "curation_instanceset": "",
 }  # fmt: skip
 
@@ -381,7 +399,8 @@ def test_the_walk_would_see_the_name_of_a_model_and_an_inline_script(site):
         (
             "annotate_project",
             {"slug": "fresh", "name": "Fresh", "status": "draft", "overlap": 2, "lease_minutes": 30}
-            | {"shared_percent": 0, "shared_overlap": 3, "max_overlap": 9, "gold_percent": 0},
+            | {"shared_percent": 0, "shared_overlap": 3, "max_overlap": 9, "gold_percent": 0}
+            | {"confidence_percent": 90},
         ),
         ("annotate_rule", {"project": "PROJECT", "key": "kind", "text": "Be kind."}),
         ("annotate_batch", {"project": "PROJECT", "name": "more", "status": "open", "priority": 3}),
@@ -416,6 +435,8 @@ def test_what_the_admin_offers_to_add_can_be_added(site, model, form):
 ENDPOINTS = [
     ("get", "api_projects", "projects:read", 200),
     ("get", "api_project_agreement", "projects:read", 200),
+    ("get", "api_project_agreement_detail", "projects:read", 200),
+    ("get", "api_project_consensus", "projects:read", 200),
     ("post", "api_project_judgements", "judgements:write", 400),
     ("get", "api_datasets", "datasets:read", 200),
     ("post", "api_datasets", "datasets:write", 400),

@@ -124,7 +124,7 @@ def test_models_are_right_more_often_than_the_majority(method, each, accuracy):
     labels, truth, _ = crowd(1, units=1500, raters=25, each=each, accuracy=accuracy)
     voted = majority(labels)
     by_vote = np.where(voted.tied, 1 / 3, voted.value == truth).mean()
-    assert (method(labels).value == truth).mean() > by_vote + 0.02
+    assert (method(labels).value == truth).mean() > by_vote + 0.01
 
 
 @pytest.mark.parametrize("method", MODELS)
@@ -142,7 +142,9 @@ def test_somebody_who_answers_the_wrong_way_round_counts_against():
         by_rater["contrary"] = int(1 - truth[unit])
     found = one_coin(labelled(rows, categories=2))
     assert found.reliability[-1] < 0.1
-    assert (found.value == truth).mean() > 0.99  # the contrary one tells the truth, in a way
+    right = (found.value == truth).mean()
+    assert right >= 0.98  # the contrary one tells the truth, in a way
+    assert (majority(labelled(rows, categories=2)).value == truth).mean() < right - 0.05
 
 
 def test_one_label_makes_nobody_infallible():
@@ -271,7 +273,7 @@ def test_new_names_of_categories_rename_the_answer(method, rows, names):
 def test_the_objective_of_dawid_skene_never_falls(smoothing, rows, gold):
     labels = labelled(rows)
     found = dawid_skene(labels, {0: 2} if gold else None, smoothing=smoothing)
-    assert np.diff(found.trace).min(initial=0) > -1e-9 * abs(found.trace[-1])
+    assert np.diff(found.trace).min(initial=0) >= -1e-9 * max(1, abs(found.trace[-1]))
     assert finite(found)
     assert not gold or found.value[0] == 2
 
@@ -279,7 +281,7 @@ def test_the_objective_of_dawid_skene_never_falls(smoothing, rows, gold):
 @given(rows=TABLES, strength=st.sampled_from([0.1, 4.0, 100.0]), gold=st.booleans())
 def test_the_objective_of_one_coin_never_falls(rows, strength, gold):
     found = one_coin(labelled(rows), {0: 2} if gold else None, strength=strength)
-    assert np.diff(found.trace).min(initial=0) > -1e-9 * abs(found.trace[-1])
+    assert np.diff(found.trace).min(initial=0) >= -1e-9 * max(1, abs(found.trace[-1]))
     assert finite(found)
     assert ((found.reliability > 0) & (found.reliability < 1)).all()
     assert not gold or found.value[0] == 2

@@ -26,12 +26,16 @@ OURS = {*PARTS, "trainers", "tests", "benchmarks", "manage"}
 ABOVE_SERVICES = {"views", "api", "admin", "forms", "urls", "tasks", "management"}
 ABOVE_MODELS = ABOVE_SERVICES | {"services", "access"}
 PURE = {
+    "annotate.answer_words",
+    "annotate.comparing",
+    "annotate.consensus",
     "annotate.differences",
     "annotate.drawing",
     "annotate.judgement_rows",
     "annotate.languages",
     "annotate.measures",
     "annotate.oasst",
+    "annotate.plots",
     "annotate.presets",
     "annotate.question_settings",
     "annotate.questions",

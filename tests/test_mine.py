@@ -62,7 +62,7 @@ def test_the_tasks_stand_newest_first_each_with_its_state_and_the_way_to_change_
         assert reverse("work", args=["kitchen", slot.code]) in page.text
     assert reverse("work", args=["kitchen", leased.code]) not in page.text
     assert {state: number for state, _name, number in page.context["states"]} == {
-        "": 3, "sent_back": 0, "submitted": 1, "extra": 1, "skipped": 1,
+        "": 3, "sent_back": 0, "decided": 0, "submitted": 1, "extra": 1, "skipped": 1,
     }  # fmt: skip
     for state, slot in (("submitted", first), ("extra", extra), ("skipped", skipped)):
         assert [one.pk for one in world.client("ana").get(MINE, {"state": state}).context["page"]] == [slot.pk]
@@ -161,7 +161,7 @@ def test_statements_do_not_grow_with_tasks_or_questions(world, django_assert_max
         slot = answered(world, seconds=5)
         exchange.ask(slot=slot, actor=world.users["ana"], text=f"Why {number}?")
     client = world.client("ana")
-    with django_assert_max_num_queries(14):
+    with django_assert_max_num_queries(15):
         assert client.get(MINE).text.count("Why ") == 20
 
 

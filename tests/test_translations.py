@@ -41,7 +41,13 @@ MARKS = {"_": FUNCTIONS["gettext"], "gettext_noop": FUNCTIONS["gettext"]}
 MARKS |= {name + lazy: where for name, where in FUNCTIONS.items() for lazy in ("", "_lazy")}
 
 # The same in both languages, and why.
-SAME = {"Fleiss κ": "a name and a letter"}
+SAME = {
+    "Fleiss κ": "a name and a letter",
+    "Gwet AC1": "a name and a letter",
+    "α": "a letter",
+    "n": "a letter",
+    "n = %(n)s": "a letter and a number",
+}
 
 
 class Text(NamedTuple):

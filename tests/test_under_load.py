@@ -28,7 +28,7 @@ from tests.crowd import PEOPLE, TABS, Tab, end_some_lease, meanwhile, no_place_i
 from tests.stack import celery_beat, celery_worker, web_processes, web_server
 
 pytestmark = pytest.mark.django_db(transaction=True)
-TASKS, OVERLAP = int(os.environ.get("PLUMBLINE_LOAD_TASKS", "80")), 3
+TASKS, OVERLAP = int(os.environ.get("PLUMBLINE_LOAD_TASKS", "40")), 3
 
 
 def work_off(address: str, sessions: list[str], done: threading.Event, deaths: float = 0.0) -> list[Tab]:

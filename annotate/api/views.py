@@ -19,7 +19,6 @@ from annotate.models import Agreement, AgreementDetail, Annotator, Consensus, Pr
 from annotate.services import agreement
 from annotate.services.imports import ImportRefused, import_judgements
 
-
 KINDS = [kind.value for kind in Annotator.Kind if kind != Annotator.Kind.PERSON]
 """Of whoever judged elsewhere."""
 
@@ -106,8 +105,8 @@ class ConsensusSerializer(serializers.ModelSerializer):
     class Meta:
         model = Consensus
         fields = [
-            *("task", "question", "completion", "rule", "value", "confidence", "votes", "soft", "n_votes", "method"),
-            *("code_version", "label_source", "created_at"),
+            *("task", "question", "completion", "rule", "value", "confidence", "votes", "soft", "unanimous", "n_votes"),
+            *("method", "code_version", "label_source", "created_at"),
         ]
 
 
@@ -160,7 +159,9 @@ class ProjectJudgements(APIView):
         kind = request.query_params.get("kind", Annotator.Kind.IMPORTED)
         if kind not in KINDS:
             message = _("“%(kind)s” is no kind of judge here. There are: %(kinds)s.")
-            return Response({"kind": [message % {"kind": kind, "kinds": ", ".join(KINDS)}]}, status.HTTP_400_BAD_REQUEST)
+            return Response(
+                {"kind": [message % {"kind": kind, "kinds": ", ".join(KINDS)}]}, status.HTTP_400_BAD_REQUEST
+            )
         most = settings.JUDGEMENTS_UPLOAD_MAX_BYTES
         if int(request.META.get("CONTENT_LENGTH") or 0) > most:
             message = _("The file may have %(most)d bytes here. Use `manage.py import_judgements` for a larger one.")

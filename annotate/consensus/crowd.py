@@ -46,8 +46,9 @@ CELLS = 5_000_000  # numbers held at once for the errors
 
 @dataclass(frozen=True)
 class CrowdStrengths:
-    """Log-worths against the average item, and annotators' reliabilities. What is said of an annotator takes the
-    worths as known, so with a handful of annotators it is surer than it should be.
+    """Log-worths against the average item, and annotators' reliabilities. What is said of an annotator takes
+    the worths and the distribution as known, so it is surer than it should be where there is little to learn them
+    from: of sixty annotators with sixty answers each, 86% of the intervals hold the truth, of five about two thirds.
     """
 
     method: str

@@ -106,6 +106,7 @@ def dawid_skene(
     confusion matrices and of the prior, so what is maximised is the log-likelihood plus smoothing times the logs of all
     cells; 0 is the paper's estimate. With 0 a rater who never confused two categories is believed never to do so.
     The start is fixed and may lead to a local maximum, as it does on the paper's own table.
+    It wants many labels of each rater: with a handful it may take the only vote on a unit for an error.
     `mirrored`: category k is the last less k seen from the other side, as "first better" and "second better" of a
     pair; both sides then share their errors and their prior.
     """

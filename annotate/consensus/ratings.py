@@ -62,14 +62,16 @@ class RatingConsensus:
 class _Design(NamedTuple):
     """The ratings of the units and raters that have any, both numbered anew; each less the level of its part."""
 
-    y: Floats
-    rater: Ints
+    labels: int
+    squares: float  # of all ratings
     part_of_rater: Ints
     part_of_unit: Ints
     levels: Floats  # (parts,)
     given: sparse.csc_array  # (units, raters): how often
     n: Ints  # (units,)
     sums: Floats  # (units,)
+    n_by_rater: Ints
+    sums_by_rater: Floats
     grams: list[tuple[int, sparse.csr_array]]  # for each n, given' given of the units with n ratings
 
 
@@ -98,9 +100,9 @@ def adjusted(labels: Labels, *, within: float | None = None) -> RatingConsensus:
 
     rated, rating, design = _design(labels)
     raters, parts = len(rating), len(design.levels)
-    unit_ratio, rater_ratio = _variance_ratios(design)
+    unit_ratio, rater_ratio = _variance_ratios(design, step)
     solution = _solve(design, unit_ratio, rater_ratio)
-    noise = solution.residual / (len(design.y) - parts)
+    noise = solution.residual / (design.labels - parts)
     floored = max(noise, step**2 / 12)
     inverse = linalg.cho_solve(solution.factor, np.eye(raters + parts))
 
@@ -174,12 +176,23 @@ def _design(labels: Labels) -> tuple[Ints, Ints, _Design]:
     y = y - levels[part_of_rating]
     given = sparse.csr_array((np.ones(len(y)), (unit, rater)), shape=(units, raters))
     n = np.bincount(unit, minlength=units)
-    sums = np.bincount(unit, weights=y, minlength=units).astype(np.float64, copy=False)
     grams = []
     for size in np.unique(n).tolist():
         rows = given[np.flatnonzero(n == size)]
         grams.append((size, (rows.T @ rows).tocsr()))
-    design = _Design(y, rater, part[units:], part_of_unit, levels, given.tocsc(), n, sums, grams)
+    design = _Design(
+        labels=len(y),
+        squares=float(y @ y),
+        part_of_rater=part[units:],
+        part_of_unit=part_of_unit,
+        levels=levels,
+        given=given.tocsc(),
+        n=n,
+        sums=np.bincount(unit, y, units).astype(np.float64, copy=False),
+        n_by_rater=np.bincount(rater, minlength=raters),
+        sums_by_rater=np.bincount(rater, y, raters).astype(np.float64, copy=False),
+        grams=grams,
+    )
     return rated, rating, design
 
 
@@ -193,19 +206,19 @@ def _solve(design: _Design, unit_ratio: float, rater_ratio: float) -> _Solution:
     for size, gram in design.grams:
         equations[:raters, :raters] -= (gram / (size + 1 / unit_ratio)).toarray()
     at, of = np.arange(raters), raters + design.part_of_rater
-    equations[at, at] += np.bincount(design.rater, minlength=raters) + 1 / rater_ratio
+    equations[at, at] += design.n_by_rater + 1 / rater_ratio
     equations[at, of] = equations[of, at] = by_rater[:, 0]
     own = raters + np.arange(parts)
     equations[own, own] = np.bincount(design.part_of_unit, weights=design.n * left, minlength=parts)
     right = np.concatenate(
         [
-            np.bincount(design.rater, weights=design.y, minlength=raters) - by_rater[:, 1],
+            design.sums_by_rater - by_rater[:, 1],
             np.bincount(design.part_of_unit, weights=left * design.sums, minlength=parts),
         ]
     )
     factor = linalg.cho_factor(equations, lower=True)
     effects = linalg.cho_solve(factor, right)
-    residual = float(design.y @ design.y - design.sums @ (share * design.sums) - right @ effects)
+    residual = float(design.squares - design.sums @ (share * design.sums) - right @ effects)
     log_determinant = float(
         len(design.n) * np.log(unit_ratio)
         - np.log(share).sum()
@@ -215,11 +228,11 @@ def _solve(design: _Design, unit_ratio: float, rater_ratio: float) -> _Solution:
     return _Solution(effects, factor, max(residual, 0.0), log_determinant)
 
 
-def _variance_ratios(design: _Design) -> tuple[float, float]:
+def _variance_ratios(design: _Design, step: float) -> tuple[float, float]:
     """The variances of units and raters over that of the noise, by restricted maximum likelihood."""
-    freedom, spread = len(design.y) - len(design.levels), float(design.y @ design.y)
-    if spread == 0:
-        return 1.0, 1.0  # nothing varies within any part, so nothing is drawn anywhere
+    freedom, spread = design.labels - len(design.levels), design.squares
+    if spread <= 1e-12 * step**2:
+        return 1.0, 1.0  # nothing varies within any part but by rounding, so nothing is drawn anywhere
 
     def loss(log_ratios: Floats) -> float:
         solution = _solve(design, *np.exp(log_ratios))

@@ -44,6 +44,7 @@ class Consensus(models.Model):
     confidence = models.FloatField(_("confidence"), null=True)  # that the value of the votes is right, by the method
     votes = models.JSONField(_("votes"))
     soft = models.JSONField(_("soft label"))
+    unanimous = models.BooleanField(_("unanimous"))  # whoever answered said the same: there is nothing to adjudicate
     n_votes = models.PositiveIntegerField(_("people"))
     method = models.CharField(_("method"), max_length=60)
     code_version = models.CharField(_("code version"), max_length=40)

@@ -217,7 +217,7 @@ APPROVED, PAUSED, REJECTED = "approved", "paused", "rejected"
         ],
     )
 )
-@pghistory.track(exclude=["cursor", "swept_at"])
+@pghistory.track(exclude=["cursor", "swept_at", "decisions_seen"])
 class Enrolment(models.Model):
     """An annotator's place in a project. Only an approved one is given work; training and test tasks come before.
 
@@ -241,6 +241,7 @@ class Enrolment(models.Model):
     team = models.SlugField(_("team"), max_length=40, blank=True, help_text=_("Batches can be given to a team."))
     cursor = models.BigIntegerField(default=-1, editable=False)
     swept_at = models.DateTimeField(null=True, editable=False)  # when it last looked below the cursor
+    decisions_seen = models.BigIntegerField(default=0, editable=False)  # the newest adjudication that was shown
     created_at = models.DateTimeField(_("created"), auto_now_add=True)
 
     class Meta:

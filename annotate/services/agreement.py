@@ -143,7 +143,7 @@ def measure_and_keep(*, project: Project) -> tuple[datetime, list[Measured]]:
 def _detail(question: Question, people: Sequence[Judgement]) -> dict:
     judges = judgements(question, counted(question.project, [Annotator.Kind.MODEL]))
     epoch, part = next(iter(by_epoch(people).items()), (0, []))
-    return agreement_detail.detail(question, epoch, part, list(judges))
+    return agreement_detail.detail(question, epoch or 0, part, list(judges))
 
 
 def latest(project: Project) -> QuerySet[Agreement]:

@@ -17,7 +17,7 @@ from annotate.measures import Labels
 from annotate.models import Annotation, Annotator, Completion, CompletionSource, Question, Task
 from annotate.services.judgements import ORDERED, Judgement, categories, labels
 
-MOST_IN_HEAT_MAP = 40
+MOST_IN_HEAT_MAP = 25
 LEAST_SHARED = 20  # a pair of people with fewer units in common has no cell
 MOST_TASKS = 50
 BELOW = float("inf")  # the tier of what was left unranked
@@ -59,7 +59,7 @@ def _annotators(
     nothing: list[Figure | None] = [None] * len(found.raters)
     ties = comparing.share_of(found, measures.TIE) if preference else nothing
     severity = comparing.severity(found) if question.kind in ORDERED else nothing
-    first, longer = _habits(found, people) if preference else (nothing, nothing)
+    first, longer = _habits(question, found, people) if preference else (nothing, nothing)
     rows = [
         {
             "annotator": names[pk].pseudonym,
@@ -78,13 +78,13 @@ def _annotators(
     return sorted(rows, key=lambda row: (-row["n"], row["annotator"]))
 
 
-def _habits(found: Labels, people: Sequence[Judgement]) -> tuple[list[Figure], list[Figure]]:
+def _habits(question: Question, found: Labels, people: Sequence[Judgement]) -> tuple[list[Figure], list[Figure]]:
     """Of each rater: how often the better of two outputs was the one shown earlier, and how often the longer one."""
     # Imported judgements came without an order of display, and say nothing of the first.
-    annotations = Annotation.objects.filter(pk__in=[row.annotation for row in people]).exclude(display_order=[])
-    shown = dict(annotations.values_list("pk", "display_order").iterator(chunk_size=5000)) if people else {}
-    outputs = {output for row in people for output in row.said}
-    length = dict(Completion.objects.filter(pk__in=outputs).values_list("pk", Length("text")))
+    annotations = Annotation.objects.filter(slot__project=question.project_id).exclude(display_order=[]).order_by()
+    shown = dict(annotations.values_list("pk", "display_order").iterator(chunk_size=5000))
+    outputs = Completion.objects.filter(task__project=question.project_id).order_by()
+    length = dict(outputs.values_list("pk", Length("text")).iterator(chunk_size=5000))
     at_rater = {pk: at for at, pk in enumerate(found.raters)}
     prompts: dict[str, int] = {}
     rows: list[tuple[int, int, int, int, int, int]] = []
@@ -106,10 +106,10 @@ def _habits(found: Labels, people: Sequence[Judgement]) -> tuple[list[Figure], l
         prompt = prompts.setdefault(row.prompt, len(prompts))
         rows.append((at_rater.get(row.annotator, -1), prompt, first, by_place, longer, by_length))
     table = np.array([row for row in rows if row[0] >= 0], dtype=np.int64).reshape(-1, 6)
-    rater, prompt, *sums = table.T
+    rater, about, *sums = table.T
     return (
-        comparing.figures(sums[0], sums[1], rater, prompt, len(found.raters), share=True),
-        comparing.figures(sums[2], sums[3], rater, prompt, len(found.raters), share=True),
+        comparing.figures(sums[0], sums[1], rater, about, len(found.raters), share=True),
+        comparing.figures(sums[2], sums[3], rater, about, len(found.raters), share=True),
     )
 
 
@@ -129,8 +129,8 @@ def _models(question: Question, people: Sequence[Judgement]) -> tuple[list[dict]
     if question.kind not in Question.PREFERENCES:
         return [], ""
     of: dict[int, list[str]] = defaultdict(list)
-    outputs = {output for row in people for output in row.said}
-    for completion, model in CompletionSource.objects.filter(completion__in=outputs).values_list("completion", "model"):
+    sources = CompletionSource.objects.filter(completion__task__project=question.project_id)
+    for completion, model in sources.values_list("completion", "model").iterator(chunk_size=5000):
         of[completion].append(model)
     compared = comparisons_of(_comparisons(people, of))
     if len(compared.items) < 2:

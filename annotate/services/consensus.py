@@ -53,6 +53,7 @@ class Found:
     confidence: float | None
     votes: Any
     soft: Any
+    unanimous: bool
     n_votes: int
     method: str
 
@@ -81,14 +82,16 @@ def _fitted(found: Labels) -> LabelConsensus:
 
 
 def _orders(found: Labels) -> Iterator[tuple[At, Found]]:
-    """The order of each task's outputs, from the posterior of each pair. First and second are sides of one coin."""
-    pairs = one_coin(found, mirrored=True)
+    """The order of each task's outputs, from the posterior of each pair. First and second are sides of one coin, and
+    ties as common as people make them: where none is offered there is none.
+    """
+    pairs = one_coin(found, prior="votes", mirrored=True)
     people = _people(found)
     tasks: dict[int, list[int]] = defaultdict(list)
     for at, (task, _first, _second) in enumerate(found.units):
         tasks[task].append(at)
     ordered = orders_of(found.units, pairs.posterior)
-    votes, soft = found.counts.tolist(), pairs.posterior.round(4).tolist()
+    votes, soft, alike = found.counts.tolist(), pairs.posterior.round(4).tolist(), _alike(found)
     for task, units in tasks.items():
         order = ordered[task]
         sides = [found.units[at][1:] for at in units]
@@ -99,6 +102,7 @@ def _orders(found: Labels) -> Iterator[tuple[At, Found]]:
                 order.confidence,
                 [[first, second, votes[at]] for at, (first, second) in zip(units, sides, strict=True)],
                 [[first, second, soft[at]] for at, (first, second) in zip(units, sides, strict=True)],
+                all(alike[at] for at in units),
                 max(people[at] for at in units),
                 "one-coin of pairs, ranked pairs",
             ),
@@ -109,24 +113,30 @@ def _people(found: Labels) -> list[int]:
     return found.counts.sum(axis=1).tolist()
 
 
+def _alike(found: Labels) -> list[bool]:
+    """Of each unit, whether everybody said the same."""
+    return (found.counts.max(axis=1) == found.counts.sum(axis=1)).tolist()
+
+
 def _ratings(found: Labels) -> Iterator[tuple[At, Found]]:
     assert found.numbers is not None
     agreed = adjusted(found)
     steps = [f"{number:g}" for number in found.numbers]
-    votes, people = found.counts.tolist(), _people(found)
+    votes, people, alike = found.counts.tolist(), _people(found), _alike(found)
     for at, (task, output, rule, _option) in enumerate(found.units):
         soft = {"mean": round(float(agreed.mean[at]), 4), "se": round(float(agreed.se[at]), 4)}
         named = {step: n for step, n in zip(steps, votes[at], strict=True) if n}
         value = round(float(agreed.mean[at]), 2)
         yield (
             At(task, output, rule),
-            Found(value, float(agreed.confidence[at]), named, soft, people[at], f"severity removed ({agreed.method})"),
+            Found(value, float(agreed.confidence[at]), named, soft, alike[at], people[at], "severity removed"),
         )
 
 
 def _choices(question: Question, found: Labels, agreed: LabelConsensus) -> Iterator[tuple[At, Found]]:
     names = categories(question)
-    votes, soft, people = found.counts.tolist(), agreed.posterior.round(4).tolist(), _people(found)
+    votes, soft = found.counts.tolist(), agreed.posterior.round(4).tolist()
+    people, alike = _people(found), _alike(found)
     for at, (task, output, rule, _option) in enumerate(found.units):
         value = None if agreed.tied[at] else names[agreed.value[at]]
         yield (
@@ -136,6 +146,7 @@ def _choices(question: Question, found: Labels, agreed: LabelConsensus) -> Itera
                 float(agreed.confidence[at]),
                 {name: n for name, n in zip(names, votes[at], strict=True) if n},
                 dict(zip(names, soft[at], strict=True)),
+                alike[at],
                 people[at],
                 agreed.method,
             ),
@@ -147,7 +158,8 @@ def _options(found: Labels, agreed: LabelConsensus) -> Iterator[tuple[At, Found]
     parts: dict[At, list[tuple[str, int]]] = defaultdict(list)
     for at, (task, output, rule, option) in enumerate(found.units):
         parts[At(task, output, rule)].append((option, at))
-    votes, chosen, people = found.counts.tolist(), agreed.posterior[:, 1].round(4).tolist(), _people(found)
+    votes, chosen = found.counts.tolist(), agreed.posterior[:, 1].round(4).tolist()
+    people, alike = _people(found), _alike(found)
     for unit, options in parts.items():
         tied = any(agreed.tied[at] for _option, at in options)
         yield (
@@ -157,6 +169,7 @@ def _options(found: Labels, agreed: LabelConsensus) -> Iterator[tuple[At, Found]
                 min(float(agreed.confidence[at]) for _option, at in options),
                 {option: votes[at][1] for option, at in options},
                 {option: chosen[at] for option, at in options},
+                all(alike[at] for _option, at in options),
                 max(people[at] for _option, at in options),
                 agreed.method,
             ),
@@ -229,6 +242,7 @@ def _row(question: Question, at: At, found: Found, before: Consensus | None) -> 
         confidence=found.confidence,
         votes=found.votes,
         soft=found.soft,
+        unanimous=found.unanimous,
         n_votes=found.n_votes,
         method=found.method,
         code_version=CODE_VERSION,

@@ -10,7 +10,7 @@ from django.utils.translation import gettext as _
 
 from annotate.errors import Refused
 from annotate.models import Annotator, Enrolment, Flag, HelpRequest, Project, Slot, Task
-from annotate.services import ledger, reviews
+from annotate.services import adjudication, history, ledger, reviews
 
 # --- Questions to the researchers -------------------------------------------------------------------------------------
 
@@ -125,14 +125,18 @@ def flags(project: Project) -> QuerySet[Flag]:
 # --- Both, at a glance ------------------------------------------------------------------------------------------------
 
 
-def at_a_glance(project: Project, user, *, oversees: bool) -> dict[str, int]:
-    """What waits in the project: for those who oversee it `questions`, `flags` and `pieces` to review; for its
-    annotators their work that was `sent_back`, and `answers` of the researchers they have not read."""
+def at_a_glance(project: Project, user, *, oversees: bool, decides: bool = False) -> dict[str, int]:
+    """What waits in the project: for those who oversee it `questions`, `flags` and `pieces` to review; for who `decides`
+    where people disagree `cases`; for its annotators their work that was `sent_back`, tasks on which a reviewer `decided`
+    since they last looked, and `answers` of the researchers they have not read."""
     own = HelpRequest.objects.filter(project=project, asker=user, seen_at=None).exclude(answer="")
     found = {
         "sent_back": reviews.sent_back_to(project, user).count(),
+        "decided": history.unseen_decisions(project, user),
         "answers": own.count(),
     }
+    if decides:
+        found["cases"] = adjudication.waiting(project, user)
     if oversees:
         found |= {
             "questions": HelpRequest.objects.filter(project=project, answer="").count(),

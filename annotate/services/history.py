@@ -1,8 +1,11 @@
 """What an annotator sees of the own work in a project: the tasks, the time, and the hours of the last month."""
 
 import json
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import date, timedelta
+from string import ascii_uppercase
+from typing import Any
 
 from django.db.models import (
     Aggregate,
@@ -11,21 +14,29 @@ from django.db.models import (
     F,
     FloatField,
     Func,
+    Max,
     OuterRef,
+    Prefetch,
     Q,
     QuerySet,
     Sum,
     TextField,
+    prefetch_related_objects,
 )
 from django.db.models.functions import TruncDate
 from django.utils import timezone
+from django.utils.translation import get_language
 
-from annotate.models import Annotation, Annotator, HelpRequest, Project, Review, Slot
+from annotate.answer_words import Letters, in_words
+from annotate.models import Adjudication, Annotation, Annotator, Completion, Enrolment, HelpRequest, Project, Review, Slot
+from annotate.services import adjudication
 from annotate.services.overview import midnight, since_midnight
 
 DAYS = 30
-STATES = ("sent_back", "submitted", "extra", "skipped")
-"""What a task of one's own can be in, for the filter; a piece that came back is submitted too."""
+STATES = ("sent_back", "decided", "submitted", "extra", "skipped")
+"""What a task of one's own can be in, for the filter; what came back or was decided on is submitted too."""
+FOUND = ("sent_back", "decided")
+"""Those that are no status of the slot: `own_tasks` annotates them."""
 
 
 class Median(Aggregate):
@@ -57,9 +68,9 @@ def own_tasks(annotator: Annotator, project: Project, *, search: str = "", state
         project=project,
         claimed_at__isnull=False,
         status__in=[Slot.Status.SUBMITTED, Slot.Status.EXTRA, Slot.Status.SKIPPED],
-    ).annotate(sent_back=Exists(came_back))
-    if state == "sent_back":
-        found = found.filter(sent_back=True)
+    ).annotate(sent_back=Exists(came_back), decided=Q(informed_at__isnull=False) & Q(Exists(_decisions())))
+    if state in FOUND:
+        found = found.filter(**{state: True})
     elif state:
         found = found.filter(status=state)
     if search:
@@ -73,9 +84,92 @@ def own_tasks(annotator: Annotator, project: Project, *, search: str = "", state
 def state_counts(annotator: Annotator, project: Project) -> dict[str, int]:
     """How many tasks are in each state; "" for all."""
     rows = own_tasks(annotator, project).order_by().select_related(None)
-    counts = {status: Count("pk", filter=Q(status=status)) for status in STATES if status != "sent_back"}
-    found = rows.aggregate(all=Count("pk"), came_back=Count("pk", filter=Q(sent_back=True)), **counts)
-    return {"": found.pop("all"), "sent_back": found.pop("came_back"), **found}
+    counts = {status: Count("pk", filter=Q(status=status)) for status in STATES if status not in FOUND}
+    counts |= {f"is_{state}": Count("pk", filter=Q(**{state: True})) for state in FOUND}
+    found = rows.aggregate(all=Count("pk"), **counts)
+    return {"": found.pop("all"), **{state: found.pop(f"is_{state}") for state in FOUND}, **found}
+
+
+# --- Decisions on them ------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class OwnDecision:
+    """What a reviewer decided on a task of one's own. Outputs have the letters that the reader sees."""
+
+    made: Adjudication
+    question: str
+    outcome: str  # agrees, differs, ambiguous; "" where one has not answered the question
+    says: list[str]
+    letters: list[tuple[str, str]]  # (the reviewer's, one's own) where they differ: the rationale uses his
+
+
+def _decisions() -> QuerySet[Adjudication]:
+    """Decisions that stand, on a slot's task. They are told to informed slots alone: what those change is marked so."""
+    return Adjudication.objects.filter(task=OuterRef("task"), replaced_by=None)
+
+
+def decisions_on(slots: Iterable[Slot]) -> dict[int, list[OwnDecision]]:
+    """The decisions on the tasks of one person's slots, by slot: a fixed number of statements."""
+    told = [slot for slot in slots if slot.informed_at]
+    made = Adjudication.objects.filter(task__in=[slot.task_id for slot in told], replaced_by=None)
+    by_task: dict[int, list[Adjudication]] = {}
+    for one in made.select_related("question").order_by("question__position", "pk"):
+        by_task.setdefault(one.task_id, []).append(one)
+    told = [slot for slot in told if slot.task_id in by_task]
+    prefetch_related_objects(told, Prefetch("task__completions", Completion.objects.only("task_id", "position")))
+    questions = {(one.question.key, one.question.kind): one.question for all_ in by_task.values() for one in all_}
+    annotations = [slot.current_annotation_id for slot in told]
+    own = {key: adjudication.values_of(annotations, question) for key, question in questions.items()}
+    return {
+        slot.pk: [_own(slot, one, own[one.question.key, one.question.kind]) for one in by_task[slot.task_id]]
+        for slot in told
+    }
+
+
+def _own(slot: Slot, made: Adjudication, own: Mapping[int, Mapping[adjudication.Unit, Any]]) -> OwnDecision:
+    reviewers = [output.pk for output in sorted(slot.task.completions.all(), key=lambda output: output.position)]
+    letters = {output.pk: letter for output, letter in zip(slot.display_order(), ascii_uppercase, strict=False)}
+    pairs = [(there, letters[output]) for output, there in zip(reviewers, ascii_uppercase, strict=False)]
+    said = own.get(slot.current_annotation_id or 0, {})
+    values = {(one["completion"], one["rule"]): one["value"] for one in made.values}
+    both = [adjudication.say_the_same(said[unit], value) for unit, value in values.items() if unit in said]
+    question = made.question.says(get_language() or "en")["text"]
+    outcome = "" if not both else "agrees" if all(both) else "differs"
+    if made.outcome == Adjudication.Outcome.AMBIGUOUS:
+        outcome = "ambiguous"
+    return OwnDecision(
+        made, question, outcome, _in_words(made, values, letters), [one for one in pairs if one[0] != one[1]]
+    )
+
+
+def _in_words(made: Adjudication, values: Mapping[adjudication.Unit, Any], letters: Letters) -> list[str]:
+    """What was decided; of several outputs what of each. Rules are left out: the task itself names them."""
+    found = []
+    for (completion, _rule), value in values.items():
+        words = in_words(made.question, value, letters)
+        found.append(f"{letters[completion]}: {words}" if completion else words)
+    return sorted(found)
+
+
+def newest_decision(user, project: Project) -> int:
+    """The last decision that the user can see on My work; 0 without any."""
+    own = Slot.objects.filter(project=project, holder__user=user, informed_at__isnull=False)
+    found = Adjudication.objects.filter(task__in=own.values("task"), replaced_by=None)
+    return found.aggregate(newest=Max("pk"))["newest"] or 0
+
+
+def unseen_decisions(project: Project, user) -> int:
+    """On how many of the user's tasks a decision was made since he last said that he had seen them."""
+    own = Slot.objects.filter(project=project, holder__user=user, informed_at__isnull=False)
+    seen = Enrolment.objects.filter(project=project, annotator__user=user).values_list("decisions_seen", flat=True)
+    return own.filter(Exists(_decisions().filter(pk__gt=seen.first() or 0))).count()
+
+
+def mark_decisions_seen(*, project: Project, user, newest: int) -> None:
+    """The user has seen all decisions up to this one."""
+    own = Enrolment.objects.filter(project=project, annotator__user=user, decisions_seen__lt=newest)
+    own.update(decisions_seen=newest)
 
 
 # --- Time -------------------------------------------------------------------------------------------------------------

@@ -44,7 +44,6 @@ class Imported:
         return asdict(self)
 
 
-@transaction.atomic
 def import_judgements(
     *, project: Project, source: str, file: BinaryIO, kind: str = Annotator.Kind.IMPORTED
 ) -> Imported:
@@ -53,6 +52,16 @@ def import_judgements(
     `source` names the study: annotators of the same source and name are the same annotator.
     Raises ImportRefused, and then nothing is changed, when any row cannot be taken.
     """
+    done, rank = _import(project, source, file, kind)
+    # Afterwards, since it locks enrolments, which come before tasks in the order of locks. If it is never reached, who
+    # is past the new tasks finds them all the same, when nothing is left above them.
+    lower_cursors(project=project, rank=rank)
+    return done
+
+
+@transaction.atomic
+def _import(project: Project, source: str, file: BinaryIO, kind: str) -> tuple[Imported, int | None]:
+    """What was done, and the lowest rank of the tasks that came in."""
     Project.objects.select_for_update(no_key=True).get(pk=project.pk)  # one import at a time
     questions = list(project.questions.current())
     done, count = Imported(), 0
@@ -71,8 +80,7 @@ def import_judgements(
         errors, count = [RowError(0, "", _("It holds no rows. One JSON object a line is needed."))], 1
     if count:
         raise ImportRefused(errors, count)
-    lower_cursors(project=project, rank=min(ranks, default=None))
-    return done
+    return done, min(ranks, default=None)
 
 
 class _Batch:

@@ -80,10 +80,11 @@ def judgements(question: Question, slots: QuerySet) -> Iterator[Judgement]:
         else {}
     )
     columns = ("annotation", "task__prompt_sha256", "task", "holder")
-    of = {pk: rest for pk, *rest in slots.order_by().values_list(*columns).iterator(chunk_size=5000)}
+    of = {row[0]: row for row in slots.order_by().values_list(*columns).iterator(chunk_size=5000)}
     for annotation, said in _said(question):
         if annotation in of and said:
-            yield Judgement(annotation, *of[annotation], epoch_of[guideline.get(annotation)], said)
+            _pk, prompt, task, annotator = of[annotation]
+            yield Judgement(annotation, prompt, task, annotator, epoch_of[guideline.get(annotation)], said)
 
 
 def _said(question: Question) -> Iterator[tuple[int, Any]]:

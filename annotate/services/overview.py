@@ -6,15 +6,14 @@ from datetime import datetime
 
 from django.db.models import Count, Max, Q
 from django.utils import timezone
+from django.utils.translation import get_language, ngettext
 from django.utils.translation import gettext as _
-from django.utils.translation import ngettext
 
-from annotate.models import Agreement, Annotator, Enrolment, Project, Slot
+from annotate.models import Agreement, Annotator, Enrolment, Project, Question, Slot
 from annotate.services import agreement
+from annotate.services.judgements import ORDERED
 
 MOST_ANNOTATORS = 100
-HEADLINES = ("pairwise_agreement_any_tie_dropped", "krippendorff_alpha_ordinal")
-"""The two measures that stand on top; the table has all of them."""
 
 
 @dataclass(frozen=True)
@@ -23,6 +22,35 @@ class Decision:
     mark: str
     text: str
     enrolments: str = ""  # their state, where the decision is about enrolments
+
+
+@dataclass(frozen=True)
+class Agreeing:
+    """How far people, or simulated annotators, agree on one question in the latest epoch."""
+
+    question: Question
+    raw: Agreement
+    coefficient: Agreement
+
+    @property
+    def text(self) -> str:
+        return str(self.question.says(get_language() or "en")["text"])
+
+    @property
+    def headlines(self) -> tuple[Agreement, Agreement]:
+        return self.raw, self.coefficient
+
+
+def raw_of(question: Question) -> str:
+    """The name of the raw agreement that stands on top: of preferences without ties, as others publish it."""
+    preference = question.kind in Question.PREFERENCES
+    return "pairwise_agreement_any_tie_dropped" if preference else "pairwise_agreement_count"
+
+
+def coefficient_of(question: Question) -> str:
+    """The name of the coefficient beside it, which corrects for chance."""
+    ordered = question.kind in (*Question.PREFERENCES, *ORDERED)
+    return "krippendorff_alpha_ordinal" if ordered else "krippendorff_alpha_nominal"
 
 
 @dataclass(frozen=True)
@@ -71,25 +99,55 @@ def overview(project: Project, *, has_guideline: bool) -> dict:
     """All that the project's page shows to those who oversee it."""
     filled = places([project]).get(project.pk, Places(0, 0))
     measured = list(agreement.latest(project))
-    figures = [one for one in measured if one.population == Agreement.Population.PEOPLE]
-    simulated = [one for one in measured if one.population == Agreement.Population.SIMULATED]
-    people_agree = any(one.value is not None for one in figures)
+    of_people, of_simulated = (agreeing(measured, population) for population in Agreement.Population)
+    people_agree = any(one.value is not None for one in measured if one.population == Agreement.Population.PEOPLE)
     today = project.slots.filter(since_midnight()).aggregate(answers=Count("pk"), people=Count("holder", distinct=True))
     return {
         "places": filled,
         "today": today,
-        "figures": figures,
-        "simulated_figures": simulated,
+        "as_of": measured[0].as_of if measured else None,
+        "agreeing": of_people,
+        "simulated_agreeing": of_simulated,
         "people_agree": people_agree,
-        "headlines": [
-            figure
-            for name in HEADLINES
-            for figure in (figures if people_agree or not simulated else simulated)
-            if figure.metric == name
-        ],
+        "deciding": _deciding(of_people if people_agree or not of_simulated else of_simulated),
         "people": _people(project),
         "decisions": _decisions(project, filled, has_guideline),
     }
+
+
+def of_latest_epoch(measured: Iterable[Agreement], population: str) -> dict[str, dict[str, Agreement]]:
+    """The figures by question and measure, each question's of its latest epoch: epochs are never mixed.
+
+    Those across all epochs stand in only where there are no others: in a snapshot from before there were epochs.
+    """
+    found: dict[str, dict[str, Agreement]] = {}
+    epochs: dict[str, int] = {}
+    for one in measured:
+        if one.population != population:
+            continue
+        key, epoch = one.question.key, -1 if one.epoch is None else one.epoch
+        if epoch > epochs.get(key, -2):
+            epochs[key], found[key] = epoch, {}
+        if epoch == epochs[key]:
+            found[key][one.metric] = one
+    return found
+
+
+def agreeing(measured: Iterable[Agreement], population: str) -> list[Agreeing]:
+    """The headline figures of each question that was measured, in the questions' order."""
+    found = []
+    for figures in of_latest_epoch(measured, population).values():
+        question = next(iter(figures.values())).question
+        raw, coefficient = figures.get(raw_of(question)), figures.get(coefficient_of(question))
+        if raw and coefficient:
+            found.append(Agreeing(question, raw, coefficient))
+    return found
+
+
+def _deciding(found: list[Agreeing]) -> Agreeing | None:
+    """The question whose figures stand on top: the first that asks for a preference, else the first."""
+    preference = (one for one in found if one.question.kind in Question.PREFERENCES)
+    return next(preference, found[0] if found else None)
 
 
 def _people(project: Project) -> list[dict]:

@@ -1,6 +1,7 @@
 """What an annotator sees of the own work in a project, and the own settings."""
 
 import csv
+import re
 from typing import Any
 
 from django.contrib import messages
@@ -9,7 +10,7 @@ from django.core.paginator import Paginator
 from django.http import HttpResponse
 from django.shortcuts import redirect, render
 from django.utils.translation import gettext as _
-from django.views.decorators.http import require_GET, require_http_methods
+from django.views.decorators.http import require_GET, require_http_methods, require_POST
 
 from annotate.access import Role, annotator_of, project_for, projects_of
 from annotate.exchange_forms import SettingsForm
@@ -38,11 +39,16 @@ def mine(request: PageRequest, slug: str) -> HttpResponse:
     state = request.GET.get("state", "")
     state = state if state in history.STATES else ""
     found = history.own_tasks(annotator, project, search=search, state=state)
+    page = Paginator(found, PAGE).get_page(request.GET.get("page"))
     figures = history.figures(annotator, project)
+    decisions, unseen = history.decisions_on(page), history.unseen_decisions(project, request.user)
     questions = list(history.own_questions(request.user, project)[: QUESTIONS + 1])
     context = {
         "project": project,
-        "page": Paginator(found, PAGE).get_page(request.GET.get("page")),
+        "page": page,
+        "tasks": [(slot, decisions.get(slot.pk, [])) for slot in page],
+        "unseen": unseen,
+        "newest": history.newest_decision(request.user, project) if unseen else 0,
         "search": search,
         "state": state,
         "states": _states(history.state_counts(annotator, project)),
@@ -63,7 +69,7 @@ def _clock(seconds: int) -> str:
 
 def _states(counts: dict[str, int]) -> list[tuple[str, str, int]]:
     """The filters: state, name, how many tasks."""
-    names = {"": _("All"), "sent_back": _("sent back"), **dict(Slot.Status.choices)}
+    names = {"": _("All"), "sent_back": _("sent back"), "decided": _("decided"), **dict(Slot.Status.choices)}
     return [(state, str(names[state]), counts[state]) for state in ("", *history.STATES)]
 
 
@@ -74,6 +80,17 @@ def _csv(project: Project, days: list[history.Day]) -> HttpResponse:
     rows.writerow(["date", "tasks", "active_seconds"])
     rows.writerows([one.day.isoformat(), one.tasks, one.seconds] for one in days)
     return response
+
+
+@require_POST
+def decisions_seen(request: PageRequest, slug: str) -> HttpResponse:
+    """One has seen the decisions on one's own tasks, up to the `newest` that the page showed. For annotators."""
+    project = project_for(request.user, slug, [Role.ANNOTATOR])
+    newest = request.POST.get("newest", "")
+    if re.fullmatch("[0-9]{1,18}", newest):
+        known = min(int(newest), history.newest_decision(request.user, project))
+        history.mark_decisions_seen(project=project, user=request.user, newest=known)
+    return redirect("mine", slug)
 
 
 @require_http_methods(["GET", "HEAD", "POST"])

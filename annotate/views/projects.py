@@ -8,7 +8,7 @@ from django.utils.translation import get_language
 from django.utils.translation import gettext as _
 from django.views.decorators.http import require_GET, require_POST
 
-from annotate.access import OVERSEERS, project_for, projects_of, roles_in
+from annotate.access import OVERSEERS, REVIEWERS, project_for, projects_of, roles_in
 from annotate.models import Enrolment
 from annotate.rendering import markdown_html
 from annotate.services import agreement, exchange, overview
@@ -35,7 +35,8 @@ def projects(request: PageRequest) -> HttpResponse:
 def project(request: PageRequest, slug: str) -> HttpResponse:
     """What a member sees of a project: its guideline and, by role, the way to work or how it goes."""
     project = project_for(request.user, slug)
-    oversees = bool(roles_in(request.user, project) & set(OVERSEERS))
+    roles = roles_in(request.user, project)
+    oversees, decides = bool(roles & set(OVERSEERS)), bool(roles & set(REVIEWERS))
     guideline = project.guidelines.filter(current=True).first()
     context = {
         "project": project,
@@ -44,7 +45,8 @@ def project(request: PageRequest, slug: str) -> HttpResponse:
         "enrolment": Enrolment.objects.filter(annotator__user=request.user, project=project).first(),
         "own": overview.own_progress(request.user, [project]).get(project.pk, {"today": 0, "total": 0}),
         "oversees": oversees,
-        "glance": exchange.at_a_glance(project, request.user, oversees=oversees),
+        "decides": decides,
+        "glance": exchange.at_a_glance(project, request.user, oversees=oversees, decides=decides),
     }
     if oversees:
         context |= overview.overview(project, has_guideline=guideline is not None)

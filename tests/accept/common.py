@@ -84,12 +84,14 @@ def tests(wanted: Mapping[str, str], bounds: Mapping[str, tuple[str, float]] | N
 
 
 def _whole(wanted: Mapping[str, str]) -> list[str]:
-    """What pytest takes for these: a file, or a test by its whole name, which may be named by its beginning only."""
+    """What pytest takes for these: files, or tests by their whole names, which may be named by their beginnings only."""
     names: dict[str, None] = {}
     for test in wanted:
         file, _, begins = test.partition("::")
         if not begins:
-            names[file] = None
+            names |= {
+                str(path.relative_to(PROJECT)): None for path in sorted(PROJECT.glob(f"{file.removesuffix('.py')}*.py"))
+            }
             continue
         source = (PROJECT / file).read_text(encoding="utf-8")
         names |= {f"{file}::{name}": None for name in re.findall(rf"^def ({begins}\w*)\(", source, re.MULTILINE)}

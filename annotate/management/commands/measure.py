@@ -91,8 +91,9 @@ def heading(table: Table, scale: Scale) -> str:
 def in_words(one: Measure) -> str:
     rests_on = f"{one.n_units} items of {one.n_groups} prompts, {one.n_values} values, {one.n_dropped} left out"
     if one.value is None:
-        return f"undefined: {_(one.undefined_because or '')}; {rests_on}"
-    interval = f"{one.low:.6f} – {one.high:.6f}" if one.low is not None else _(one.no_interval_because or "")
+        return f"undefined: {one.undefined_because and _(one.undefined_because)}; {rests_on}"
+    because = one.no_interval_because
+    interval = _(because) if because else f"{one.low:.6f} – {one.high:.6f}"
     test = f"; chi2 {one.chi2:.6f}, df {one.df}, p {one.p:.6f}" if isinstance(one, Concordance) else ""
     return f"{one.value:.6f} ({interval}); {rests_on}{test}"
 
