@@ -257,7 +257,7 @@ def test_judges_stand_beside_people_like_with_like_in_words(world):
     first, second = judges.split("</tr>")[1:3]
     assert "p-judge and a person" in first and "two people" in first and "no difference is shown" in first
     assert "p-judge and most people" in second and "less often than people do" in second
-    assert "0.60<small>0.50 – 0.70 · n = 40</small>" in first.replace("\N{NO-BREAK SPACE}", " ")
+    assert "0.60<small>0.50 – 0.70, n = 40</small>" in first.replace("\N{NO-BREAK SPACE}", " ")
 
 
 @pytest.mark.django_db

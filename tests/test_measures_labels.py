@@ -19,7 +19,6 @@ from annotate.measures import (
     krippendorff_alpha,
     labels_of,
     pair_labels,
-    pair_units,
     pairwise_agreement,
     rater_pairs,
 )
@@ -122,14 +121,6 @@ def test_pair_labels_refuses_a_person_counted_twice_and_a_task_of_two_prompts():
         pair_labels([("p", "t", "ann", {1: 1, 2: 2}), ("p", "s", "ann", {1: 1}), ("p", "t", "ann", {1: 2, 2: 1, 3: 3})])
     with pytest.raises(ValueError, match="task 't' has two prompts"):
         pair_labels([("p", "t", "ann", {1: 1, 2: 2}), ("q", "t", "bob", {1: 2, 2: 1})])
-
-
-def test_pair_units_are_the_counts_of_pair_labels():
-    rows = [("p", "t", who, {"b": 1, "a": at}) for at, who in enumerate("xyz")]
-    units, labels = pair_units(rows), pair_labels(rows)
-    assert (units.counts.tolist(), units.keys, units.groups.tolist()) == ([[1, 1, 1]], [("t", "a", "b")], [0])
-    assert units.TIE_CATEGORY == TIE
-    assert labels.counts.tolist() == units.counts.tolist()
 
 
 rankings = st.dictionaries(

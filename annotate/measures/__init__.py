@@ -26,7 +26,7 @@ from annotate.measures.counts import (
     pairwise_agreement,
     unanimous,
 )
-from annotate.measures.labels import TIE, Labels, PairUnits, labels_of, pair_labels, pair_units
+from annotate.measures.labels import TIE, Labels, labels_of, pair_labels
 from annotate.measures.matrices import ONE_RATER, TOO_FEW
 from annotate.measures.rankings import ALL_TIED, CONSTANT, TOO_MANY, Concordance, kendall_w, spearman, tau_b, tau_c
 from annotate.measures.raters import (
@@ -74,7 +74,6 @@ __all__ = [
     "Ints",
     "Labels",
     "Measure",
-    "PairUnits",
     "RaterPairs",
     "agreement_with_others",
     "between_raters",
@@ -88,7 +87,6 @@ __all__ = [
     "labels_of",
     "pabak",
     "pair_labels",
-    "pair_units",
     "pairwise_agreement",
     "rater_pairs",
     "scott_pi",

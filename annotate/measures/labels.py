@@ -175,20 +175,3 @@ def _outcomes(size: int, table: list[list[Any]], rank: Ints) -> tuple[Ints, Ints
     pair = np.minimum(a, b) * len(rank) + np.maximum(a, b)
     rater = np.repeat(_ints(table[1])[:, None], len(left), axis=1)
     return pair[known], rater[known], value[known]
-
-
-@dataclass(frozen=True)
-class PairUnits:
-    """Rankings as counts of comparisons. Left for those who do not take `Labels` yet."""
-
-    counts: Ints  # (units, 3)
-    groups: Ints  # (units,): the prompts, numbered
-    keys: list[tuple[Any, Any, Any]]  # (task, first completion, second completion); first < second
-
-    TIE_CATEGORY = TIE
-
-
-def pair_units(rankings: Iterable[tuple[Hashable, Hashable, Hashable, Mapping[Any, int | None]]]) -> PairUnits:
-    """The counts of `pair_labels`."""
-    labels = pair_labels(rankings)
-    return PairUnits(labels.counts, labels.groups, labels.units)

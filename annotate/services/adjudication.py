@@ -65,19 +65,7 @@ def waiting(project: Project, user=None) -> int:
 
 def _unsettled(project: Project, question: Question | None, user) -> QuerySet[Consensus]:
     """Not sure enough by the votes of at least two, where nobody is at work on the task and nobody more is asked."""
-    unfinished = Slot.objects.filter(task=OuterRef("task"), status__in=[Status.OPEN, Status.LEASED])
-    found = Consensus.objects.filter(
-        ~Exists(unfinished),
-        question__project=project,
-        question__current=True,
-        current=True,
-        label_source=Consensus.LabelSource.VOTES,
-        n_votes__gte=LEAST_VOTES,
-        unanimous=False,
-        confidence__lt=project.sure_enough,
-        task__status=Task.Status.OPEN,
-        task__purpose=Task.Purpose.WORK,
-    )
+    found = consensus.unsure(project).filter(n_votes__gte=LEAST_VOTES, unanimous=False)
     # Only the deciding question asks further people: the others do not wait for places that never come.
     if project.adaptive and (deciding := deciding_question(project)):
         found = found.filter(~Q(question=deciding) | Q(task__target_overlap__gte=project.max_overlap))

@@ -252,13 +252,16 @@ def _row(question: Question, at: At, found: Found, before: Consensus | None) -> 
 # --- What follows -----------------------------------------------------------------------------------------------------
 
 
-def unsure(question: Question) -> QuerySet[Consensus]:
+def unsure(project: Project) -> QuerySet[Consensus]:
     """What stays below the confidence that the project wants, by votes alone, where nobody is at work on it any more."""
     unfinished = Slot.objects.filter(task=OuterRef("task"), status__in=[Slot.Status.OPEN, Slot.Status.LEASED])
-    return current(question).filter(
+    return Consensus.objects.filter(
         ~Exists(unfinished),
+        question__project=project,
+        question__current=True,
+        current=True,
         label_source=Consensus.LabelSource.VOTES,
-        confidence__lt=question.project.sure_enough,
+        confidence__lt=project.sure_enough,
         task__status=Task.Status.OPEN,
         task__purpose=Task.Purpose.WORK,
     )
@@ -269,7 +272,7 @@ def ask_more(*, project: Project) -> int:
     question = deciding_question(project)
     if not project.adaptive or question is None:
         return 0
-    room = unsure(question).filter(task__target_overlap__lt=project.max_overlap)
+    room = unsure(project).filter(question=question, task__target_overlap__lt=project.max_overlap)
     tasks = sorted(set(room.values_list("task", flat=True)))
     return sum(ledger.add_places(tasks=chunk) for chunk in in_chunks(tasks))
 

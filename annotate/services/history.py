@@ -28,7 +28,17 @@ from django.utils import timezone
 from django.utils.translation import get_language
 
 from annotate.answer_words import Letters, in_words
-from annotate.models import Adjudication, Annotation, Annotator, Completion, Enrolment, HelpRequest, Project, Review, Slot
+from annotate.models import (
+    Adjudication,
+    Annotation,
+    Annotator,
+    Completion,
+    Enrolment,
+    HelpRequest,
+    Project,
+    Review,
+    Slot,
+)
 from annotate.services import adjudication
 from annotate.services.overview import midnight, since_midnight
 

@@ -335,7 +335,7 @@ def _mean(mean: dict | None) -> tuple[str, str]:
         return "–", _(mean["undefined_because"])
     why = _(mean["no_interval_because"]) if mean["no_interval_because"] else ""
     between = plots.interval(mean["low"], mean["high"], 2).replace(" ", NO_BREAK) or why
-    return f"{mean['value']:.2f}", f"{between} ·{NO_BREAK}n{NO_BREAK}={NO_BREAK}{plots.counted(mean['n'])}"
+    return f"{mean['value']:.2f}", f"{between}, n{NO_BREAK}={NO_BREAK}{plots.counted(mean['n'])}"
 
 
 def _names(question: Question, data: dict) -> list[str]:
