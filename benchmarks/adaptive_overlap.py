@@ -2,7 +2,7 @@
 
 Replays three crowds' votes (overlap.py). In each of 200 orders the threshold is set on half of the items, to be the
 cheapest that is at most a point less accurate there than all votes; the other half is what is reported. Writes tables and
-pictures into docs/. With --quick: 20 orders, nothing written, and exit 1 where a bound is missed.
+pictures into docs/. With --quick: 20 orders, nothing written. Exit 1 where a bound is missed.
 """
 
 import argparse
@@ -81,9 +81,9 @@ class Study:
         return self.accuracy - self.fixed
 
 
-def study(crowd: Crowd, method: str, base: int, orders: int, pool: ProcessPoolExecutor) -> Study:
-    seeds = range(orders)
-    found = list(pool.map(overlap.replay, repeat(crowd), repeat(method), repeat(base), seeds, chunksize=2))
+def study(crowd: Crowd, method: str, base: int, orders: int, blind: bool, pool: ProcessPoolExecutor) -> Study:
+    same = (repeat(one) for one in (crowd, method, base, blind))
+    found = list(pool.map(overlap.replay, *same, range(orders), chunksize=2))
     return summed_up(crowd, method, base, found)
 
 
@@ -322,22 +322,26 @@ def checks(studies: Sequence[Study], orders: int) -> None:
 def main(words: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.adaptive_overlap", description=__doc__)
     parser.add_argument("--quick", action="store_true", help=f"{QUICK} orders, one coin only, nothing written")
+    parser.add_argument(
+        "--blind", action="store_true", help="--quick with shuffled confidences: it has to miss the bounds"
+    )
     parser.add_argument("--orders", type=int, help=f"how many orders of the votes (default {ORDERS})")
     chosen = parser.parse_args(words)
     if not overlap.DATA.exists():
         line("the real data are there", f"no {overlap.DATA}: set PLUMBLINE_REAL_DATA", False)
         return 1
-    orders = chosen.orders or (QUICK if chosen.quick else ORDERS)
+    quick = chosen.quick or chosen.blind
+    orders = chosen.orders or (QUICK if quick else ORDERS)
     studies, began = [], time.monotonic()
     with ProcessPoolExecutor() as pool:
         for crowd in overlap.crowds():
-            for method, base in [("one coin", BASE)] if chosen.quick else STUDIED:
-                studies.append(study(crowd, method, base, orders, pool))
+            for method, base in [("one coin", BASE)] if quick else STUDIED:
+                studies.append(study(crowd, method, base, orders, chosen.blind, pool))
                 print(f"{studies[-1].name}: done", flush=True)
     print(f"\n{orders} orders of the votes, seeds 0 to {orders - 1}, in {time.monotonic() - began:.0f} s\n")
     print(main_table(studies), calibration_table(studies), sep="\n\n", end="\n\n")
     checks(studies, orders)
-    if not chosen.quick:
+    if not quick:
         write(studies, orders)
     return int(common.failed)
 

@@ -60,15 +60,23 @@ class Replay:
     taken: NDArray[np.int8]  # (thresholds, items): votes
 
 
-def replay(crowd: Crowd, method: str, base: int, seed: int) -> Replay:
-    """All overlaps and all thresholds on one order of the votes and one division into halves, both from the seed."""
+def replay(crowd: Crowd, method: str, base: int, blind: bool, seed: int) -> Replay:
+    """All overlaps and all thresholds on one order of the votes and one division into halves, both from the seed.
+
+    `blind`: confidences are shuffled among the items, so that they know nothing. What is measured has to show it.
+    """
     luck = np.random.default_rng(seed)
     shuffled = crowd.shuffled(luck)
     items, votes = crowd.size
     train = np.zeros(items, dtype=bool)
     train[luck.permutation(items)[: items // 2]] = True
-    fits = [_fit(shuffled, method, np.full(items, overlap)) for overlap in range(base, votes + 1)]
-    found = [_adaptive(shuffled, method, threshold, base, fits[0]) for threshold in thresholds(method)]
+
+    def fit(taken: Ints) -> tuple[NDArray, NDArray]:
+        right, confidence = _fit(shuffled, method, taken)
+        return right, luck.permutation(confidence) if blind else confidence
+
+    fits = [fit(np.full(items, overlap)) for overlap in range(base, votes + 1)]
+    found = [_adaptive(fit, threshold, np.full(items, base), votes, fits[0]) for threshold in thresholds(method)]
     return Replay(
         train,
         np.array([right for right, _ in fits], dtype=np.float32),
@@ -83,14 +91,12 @@ def thresholds(method: str) -> tuple[float, ...]:
     return SHARES if method == "majority" else SURE
 
 
-def _adaptive(crowd: Crowd, method: str, threshold: float, base: int, first: tuple) -> tuple:
+def _adaptive(fit: Callable, threshold: float, taken: Ints, votes: int, first: tuple) -> tuple:
     """Rounds, as in a project: all votes taken so far are fitted, then each item not sure enough gets one more."""
-    items, votes = crowd.size
-    taken = np.full(items, base)
     right, confidence = first
     while (ask := (confidence < threshold) & (taken < votes)).any():
         taken = taken + ask
-        right, confidence = _fit(crowd, method, taken)
+        right, confidence = fit(taken)
     return taken, right, confidence
 
 
