@@ -33,7 +33,7 @@ from jobs.requests import PageRequest
 Kind = Question.Kind
 RAW, STRICT = "pairwise_agreement_count", "pairwise_agreement_any_tie_dropped"
 MOST_MOMENTS = 60  # of the trend
-MOST_IN_PLOT, MOST_IN_TABLE = 40, 100  # annotators, those with most answers
+MOST_IN_PLOT, MOST_IN_TABLE = 25, 50  # annotators, those with most answers
 PAGE = 50
 NO_BREAK = "\N{NO-BREAK SPACE}"
 
@@ -282,7 +282,7 @@ def _detail(question: Question, data: dict, middle: float | None) -> dict[str, A
     severe = points("severity")
     return {
         "number": len(people),
-        "annotators": _annotators(question, people[:MOST_IN_TABLE], set(_below(data, middle)["names"])),
+        "annotators": _annotators(question, people, set(_below(data, middle)["names"])),
         "columns": [heading for _name, heading in _columns(question)],
         "median": middle,
         "with_others": plots.shares(found, middle, plots.PSEUDONYM) if (found := points("agreement")) else None,
@@ -311,7 +311,7 @@ def _columns(question: Question) -> list[tuple[str, str]]:
 
 
 def _annotators(question: Question, people: Sequence[dict], low: set[str]) -> list[dict[str, Any]]:
-    """Rows of the table, all texts: there may be hundreds of them."""
+    """Rows of the table, all texts. There may be hundreds of people: who is below the median is there in any case."""
     names = [name for name, _heading in _columns(question)]
     return [
         {
@@ -323,7 +323,7 @@ def _annotators(question: Question, people: Sequence[dict], low: set[str]) -> li
             "units": plots.counted(one["units"]),
             "means": [_mean(one[name]) for name in names],
         }
-        for one in people
+        for one in sorted(people, key=lambda one: one["annotator"] not in low)[:MOST_IN_TABLE]
     ]
 
 
