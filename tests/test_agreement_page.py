@@ -177,6 +177,10 @@ def test_who_is_below_the_median_needs_a_decision_and_who_may_not_be_does_not(wo
     assert "1 annotator agrees with the others less than the median of all, 0.70" in decisions
     assert "<code>p-2</code>" in decisions
     assert "<code>p-1</code>" not in decisions
+    snapshot(world, people=60)
+    shown = world.client("mina").get(PAGE).context["detail"]["annotators"]
+    assert (len(shown), shown[0]["annotator"], shown[0]["low"], shown[1]["low"]) == (50, "p-59", True, False)
+    snapshot(world)
     found = AgreementDetail.objects.get()
     found.data["annotators"][-1]["agreement"] = mean(0.65)
     found.save()
