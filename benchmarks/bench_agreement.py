@@ -124,21 +124,30 @@ def figures(case: Case, with_peers: bool) -> list[list[str]]:
         assert theirs.mark == ours.mark, f"{case.job} and {peer.job} did not read the same data"
         distance = max(abs(a - b) for a, b in zip(ours.values, theirs.values, strict=True))
         ratio = theirs.seconds / ours.seconds
-        said = f"values differ by {distance:.1e}" + ("" if peer.same else " (not the same estimate)")
+        said = f"values differ by {distance:.0e}" + ("" if peer.same else " (not the same estimate)")
         line(
             f"    beside {peer.what}",
-            f"{took(theirs)}: {ratio:.2g} times our time, {theirs.mb / ours.mb:.2g} times our memory; {said}"
+            f"{took(theirs)}: {times(ratio)} times our time, {times(theirs.mb / ours.mb)} times our memory; {said}"
             + (f", at most {SAME:g}" if peer.same else ""),
             not peer.same or distance <= SAME,
         )
         rows.append(
-            [f"· {peer.what}", *cells(theirs), f"{ratio:.2g} ×", f"{distance:.0e}" if peer.same else "not the same"]
+            [
+                f"· {peer.what}",
+                *cells(theirs),
+                f"{times(ratio)} ×",
+                f"{distance:.0e}".replace("0e+00", "0") if peer.same else "not the same",
+            ]
         )
     return rows
 
 
 def took(one: Ran) -> str:
     return f"{one.seconds:.3f} s (slowest {one.slowest:.3f}), {one.mb:.0f} MB"
+
+
+def times(ratio: float) -> str:
+    return f"{ratio:.0f}" if ratio >= 10 else f"{ratio:.2g}"
 
 
 def cells(one: Ran) -> list[str]:
