@@ -10,15 +10,17 @@ def main() -> None:
     os.environ.setdefault("DJANGO_SETTINGS_MODULE", "config.settings")
     from config import embedded
 
-    needed = sys.argv[1:2] != ["measure"]  # which reads a file and nothing else
-    postgres, valkey = (needed and not os.environ.get(name) for name in ("DATABASE_URL", "REDIS_URL"))
+    postgres, valkey = not os.environ.get("DATABASE_URL"), not os.environ.get("REDIS_URL")
     servers = nullcontext()
     try:
         # Where the wheels are not there (an image that is being built), the commands that need no database still work.
         if (postgres or valkey) and embedded.installed():
             if not os.environ.get("SECRET_KEY"):
                 os.environ["SECRET_KEY"] = embedded.secret_key()
-            servers = embedded.servers(postgres=postgres, valkey=valkey, say=lambda line: print(line, file=sys.stderr))
+            if sys.argv[1:2] != ["measure"]:  # which reads a file and nothing else
+                servers = embedded.servers(
+                    postgres=postgres, valkey=valkey, say=lambda line: print(line, file=sys.stderr)
+                )
         with servers:
             run()
     except embedded.EmbeddedError as problem:

@@ -3,11 +3,16 @@
 from __future__ import annotations
 
 import json
+import os
+import subprocess
+import sys
 from io import StringIO
+from pathlib import Path
 
 import pytest
 from django.core.management import CommandError, call_command
 
+ROOT = Path(__file__).resolve().parents[1]
 WIDE = """item,A,B,C,D
 1,1,1,*,1
 2,2,2,3,2
@@ -222,3 +227,15 @@ def test_standard_input(monkeypatch):
     out = StringIO()
     call_command("measure", "-", "--measure", "gwet_ac1", stdout=out)
     assert "0.775444" in out.getvalue()
+
+
+def test_it_needs_no_server_and_no_demo_before_it(tmp_path):
+    """As in a fresh clone: no settings in the environment, and nothing in var/ yet."""
+    table, var = tmp_path / "table.csv", tmp_path / "var"
+    table.write_text("a,b\n1,1\n2,2\n1,2\n", encoding="utf-8")
+    environ = {name: os.environ[name] for name in ("PATH", "HOME") if name in os.environ} | {"PLUMBLINE_VAR": str(var)}
+    command = [sys.executable, "manage.py", "measure", str(table), "--measure", "pairwise_agreement"]
+    done = subprocess.run(command, cwd=ROOT, env=environ, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert "0.666667" in done.stdout
+    assert [path.name for path in var.iterdir()] == ["secret_key"]
