@@ -109,7 +109,6 @@ def case_for(user, slug: str, key: str, pk: int) -> tuple[Task, Question]:
     question = _one(versions.select_related("project").order_by("-current", "-version"), none)
     answered = Slot.objects.heard().filter(
         task=OuterRef("pk"),
-        holder__kind__in=Annotator.HUMAN,
         current_annotation__answers__question__key=key,
         current_annotation__answers__question__kind=question.kind,
     )

@@ -13,13 +13,12 @@ from django.utils.translation import gettext_noop
 from numpy.typing import ArrayLike, NDArray
 from scipy import stats
 
-from annotate.measures import Labels, Measure
+from annotate.measures import Floats, Ints, Labels, Measure
+from annotate.measures.raters import ratios_by_prompt
 
 NOTHING = gettext_noop("there is nothing to compare yet")
 ONE_PROMPT = gettext_noop("all of it is about one prompt")
 
-Floats = NDArray[np.float64]
-Ints = NDArray[np.int64]
 Figure = dict[str, Any]
 """value, low, high, n (what was averaged), groups (prompts), undefined_because, no_interval_because."""
 
@@ -31,21 +30,10 @@ def figures(
 
     All four have shape (rows,). `share`: it lies between 0 and 1, and so does its interval.
     """
-    total, size = np.asarray(total, dtype=np.float64), np.asarray(size, dtype=np.float64)
-    of, groups = np.asarray(of, dtype=np.int64), np.asarray(groups, dtype=np.int64)
+    size, of, groups = np.asarray(size), np.asarray(of, dtype=np.int64), np.asarray(groups, dtype=np.int64)
     used = size > 0
-    span = int(groups.max()) + 1 if len(groups) else 1
-    cells, cell = np.unique(of[used] * span + groups[used], return_inverse=True)
-    tops, sizes = np.bincount(cell, total[used], len(cells)), np.bincount(cell, size[used], len(cells))
-    owner = cells // span
-    top, bottom = np.bincount(owner, tops, count), np.bincount(owner, sizes, count)
-    prompts = np.bincount(owner, minlength=count)
-    value = np.divide(top, bottom, out=np.zeros(count), where=bottom > 0)
-    squares = np.bincount(owner, (tops - value[owner] * sizes) ** 2, count)
-    found = []
-    for one in range(count):
-        found.append(_figure(value[one], squares[one], bottom[one], int(prompts[one]), share))
-    return found
+    value, squares, sums, prompts = ratios_by_prompt(np.asarray(total)[used], size[used], of[used], groups[used], count)
+    return [_figure(value[one], squares[one], sums[one], int(prompts[one]), share) for one in range(count)]
 
 
 def _figure(value: float, squares: float, size: float, prompts: int, share: bool) -> Figure:

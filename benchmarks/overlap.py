@@ -4,7 +4,6 @@ Every item of these data has the same number of votes. An order of them is drawn
 first few, and asks for the next one where the consensus of what has been taken is not sure enough.
 """
 
-import os
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,8 +13,9 @@ from numpy.typing import NDArray
 
 from annotate.consensus import dawid_skene, majority, one_coin
 from annotate.measures import Labels
+from tests.real.pandalm import DATA
 
-DATA = Path(os.environ.get("PLUMBLINE_REAL_DATA") or Path(__file__).resolve().parents[2] / "shared" / "data") / "crowd"
+CROWD = DATA / "crowd"
 METHODS: dict[str, Callable] = {"majority": majority, "one coin": one_coin, "Dawid–Skene": dawid_skene}
 # How sure the consensus has to be. A vote share has few values, so it needs few of these.
 SURE = (0.6, 0.7, 0.8, 0.85, 0.9, 0.925, 0.95, 0.97, 0.98, 0.99, 0.995, 0.999)
@@ -121,7 +121,7 @@ def _fit(crowd: Crowd, method: str, taken: Ints) -> tuple[NDArray, NDArray]:
 
 def crowds() -> list[Crowd]:
     """The three sets."""
-    snow, mozafari = DATA / "snow2008", DATA / "BarzanMozafari"
+    snow, mozafari = CROWD / "snow2008", CROWD / "BarzanMozafari"
     rows = {name: _rows(snow / f"{name}.standardized.tsv")[1:] for name in ("rte", "temp")}
     tweets = dict(_rows(mozafari / "evaluation.txt"))
     votes = [(worker, item, said, tweets[item]) for worker, item, said in _rows(mozafari / "labels.txt")]

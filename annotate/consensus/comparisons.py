@@ -7,10 +7,8 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
-Ints = NDArray[np.int64]
-Floats = NDArray[np.float64]
+from annotate.measures import Floats, Ints
 
 SHARES = np.array([1.0, 0.5, 0.0])  # of the first item, for first better, tie, second better
 

@@ -25,9 +25,8 @@ from scipy import linalg, sparse, special
 
 from annotate.consensus.comparisons import Comparisons
 from annotate.consensus.preferences import NO_COMPARISONS
+from annotate.measures import Floats
 
-Ints = NDArray[np.int64]
-Floats = NDArray[np.float64]
 Bools = NDArray[np.bool_]
 
 NOT_SETTLED = gettext_noop("the estimate is not at a maximum, so its errors are not known")

@@ -9,18 +9,15 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal, NamedTuple
+from typing import Literal, NamedTuple
 
 import numpy as np
 from django.utils.translation import gettext_noop
 from numpy.typing import NDArray
 from scipy import sparse
 
-if TYPE_CHECKING:
-    from annotate.measures import Labels
+from annotate.measures import Floats, Ints, Labels
 
-Ints = NDArray[np.int64]
-Floats = NDArray[np.float64]
 Bools = NDArray[np.bool_]
 
 NO_LABELS = gettext_noop("nobody has given a label")

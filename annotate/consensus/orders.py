@@ -15,14 +15,12 @@ import numpy as np
 from django.utils.translation import gettext_noop
 from numpy.typing import ArrayLike, NDArray
 
-Ints = NDArray[np.int64]
-Floats = NDArray[np.float64]
+from annotate.consensus.labels import EVEN
+from annotate.measures import TIE, Floats, Ints
+
 Bools = NDArray[np.bool_]
 
 NO_PAIR = gettext_noop("no two outputs were compared")
-
-EVEN = 1e-9  # as of the labels' consensus: posteriors this close are even
-TIE = 1  # the categories of a pair are first better, tie, second better
 
 
 @dataclass(frozen=True)

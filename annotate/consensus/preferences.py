@@ -18,14 +18,13 @@ from typing import NamedTuple
 
 import numpy as np
 from django.utils.translation import gettext_noop
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 from scipy import linalg, sparse, special
 from scipy.sparse.csgraph import connected_components
 
 from annotate.consensus.comparisons import Comparisons
+from annotate.measures import Floats, Ints
 
-Ints = NDArray[np.int64]
-Floats = NDArray[np.float64]
 # Takes the parameters; gives the log-likelihood, its gradient and its negative second derivatives.
 Likelihood = Callable[[Floats], tuple[float, Floats, Floats]]
 

@@ -14,19 +14,14 @@ or milder raters, so each part keeps the level of its own ratings, and severitie
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 from django.utils.translation import gettext_noop
-from numpy.typing import NDArray
 from scipy import linalg, optimize, sparse, special
 from scipy.sparse.csgraph import connected_components
 
-if TYPE_CHECKING:
-    from annotate.measures import Labels
-
-Ints = NDArray[np.int64]
-Floats = NDArray[np.float64]
+from annotate.measures import Floats, Ints, Labels
 
 NO_RATINGS = gettext_noop("nobody has given a rating")
 NONE_TWICE = gettext_noop("no unit was rated by two people, so severity, noise and units cannot be told apart")

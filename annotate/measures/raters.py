@@ -168,19 +168,11 @@ def agreement_with_others(labels: Labels, tie: int | None = None, *, confidence:
     others = np.bincount(labels.unit, minlength=len(labels.units))[labels.unit] - 1
     _, cell, times = np.unique(labels.unit * labels.categories + labels.value, return_inverse=True, return_counts=True)
     same = times[cell] - 1
-    size, prompts = len(labels.raters), int(labels.groups.max(initial=-1)) + 1
-    with_others = others > 0
+    size, with_others = len(labels.raters), others > 0
     rater, group = labels.rater[with_others], labels.groups[labels.unit[with_others]]
-    clusters, cluster = np.unique(rater * prompts + group, return_inverse=True)
-    of = clusters // max(prompts, 1)
-
-    agreed = np.bincount(cluster, weights=same[with_others], minlength=len(clusters))
-    compared = np.bincount(cluster, weights=others[with_others], minlength=len(clusters))
-    units, n_groups = np.bincount(rater, minlength=size), np.bincount(of, minlength=size)
+    share, residual, total, n_groups = ratios_by_prompt(same[with_others], others[with_others], rater, group, size)
+    units = np.bincount(rater, minlength=size)
     alone = np.bincount(labels.rater[~with_others], minlength=size)
-    total = np.bincount(of, weights=compared, minlength=size).astype(np.float64)
-    share = ratio(np.bincount(of, weights=agreed, minlength=size).astype(np.float64), total, total > 0)
-    residual = np.bincount(of, weights=(agreed - share[of] * compared) ** 2, minlength=size).astype(np.float64)
     low, high = _wilson(share, _effective(share, residual, total, n_groups, units), confidence)
 
     found = []
@@ -196,6 +188,34 @@ def agreement_with_others(labels: Labels, tie: int | None = None, *, confidence:
             measure = replace(measure, value=float(share[at]), low=float(low[at]), high=float(high[at]))
         found.append(measure)
     return found
+
+
+class Ratios(NamedTuple):
+    """Of each of some people a ratio of sums, and what its variance between prompts is made of."""
+
+    value: Floats  # NaN where nothing was summed
+    residual: Floats  # the squares, summed over prompts, of a prompt's top less the value times its bottom
+    bottom: Floats
+    n_groups: Ints  # prompts
+
+
+def ratios_by_prompt(top: ArrayLike, bottom: ArrayLike, of: Ints, groups: Ints, count: int) -> Ratios:
+    """The sum of `top` by the sum of `bottom`, above 0, of each of `count` people (Cochran 1977, chapter 6).
+
+    All have shape (rows,); `of` says whose a row is, `groups` of which prompt.
+    """
+    prompts = int(groups.max(initial=-1)) + 1
+    clusters, cluster = np.unique(of * prompts + groups, return_inverse=True)
+    owner = clusters // max(prompts, 1)
+    tops, bottoms = (_sums(cluster, one, len(clusters)) for one in (top, bottom))
+    whole = _sums(owner, bottoms, count)
+    value = ratio(_sums(owner, tops, count), whole, whole > 0)
+    residual = _sums(owner, (tops - value[owner] * bottoms) ** 2, count)
+    return Ratios(value, residual, whole, np.bincount(owner, minlength=count))
+
+
+def _sums(of: Ints, what: ArrayLike, count: int) -> Floats:
+    return np.bincount(of, weights=what, minlength=count).astype(np.float64, copy=False)
 
 
 def _effective(share: Floats, residual: Floats, total: Floats, n_groups: Ints, units: Ints) -> Floats:

@@ -14,6 +14,7 @@ from django.contrib.postgres.fields import ArrayField
 from django.db import models
 from django.utils.translation import gettext_lazy as _
 
+from annotate.models.people import Annotator
 from annotate.models.questions import Rule
 from annotate.models.tasks import Completion
 
@@ -28,8 +29,9 @@ class SlotQuerySet(models.QuerySet):
         return self.counting().filter(adaptive=False)
 
     def heard(self) -> "SlotQuerySet":
-        """Answers that a consensus is made of: those that fill a place, and those that came too late for one."""
-        return self.filter(status__in=[Slot.Status.SUBMITTED, Slot.Status.EXTRA], place__isnull=False)
+        """People's answers that a consensus is made of: those that fill a place, and those that came too late for one."""
+        answered = self.filter(status__in=[Slot.Status.SUBMITTED, Slot.Status.EXTRA], place__isnull=False)
+        return answered.filter(holder__kind__in=Annotator.HUMAN)
 
 
 class Slot(models.Model):

@@ -11,7 +11,9 @@ reviews      written work: which is read, and what was decided
 exchange     questions to the researchers, flags, one's own settings
 imports      judgements that were made elsewhere
 agreement    measuring and keeping snapshots
+consensus    what judgements come to, kept; asking further people
+adjudication what a reviewer decides where people disagree
 tokens       API tokens
 
-And what pages read: overview, desk, history, preferences.
+And what is read: judgements and preferences as labels, agreement_detail, beside, overview, desk, history.
 """

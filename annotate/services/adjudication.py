@@ -18,7 +18,6 @@ from annotate.errors import Refused
 from annotate.models import (
     Adjudication,
     Annotation,
-    Annotator,
     Answer,
     Completion,
     Consensus,
@@ -92,15 +91,10 @@ class Said:
         return self.slot.holder.pseudonym if self.slot.holder else ""
 
 
-def heard(task: Task) -> QuerySet[Slot]:
-    """The answers of people that the consensus of a task is made of."""
-    return Slot.objects.heard().filter(task=task, holder__kind__in=Annotator.HUMAN)
-
-
 def answers(task: Task, question: Question) -> list[Said]:
     """What people answered, in the order in which they did. Three or four statements, however many they are."""
     related = ("holder", "current_annotation__guideline")
-    slots = list(heard(task).select_related(*related).order_by("submitted_at", "pk"))
+    slots = list(Slot.objects.heard().filter(task=task).select_related(*related).order_by("submitted_at", "pk"))
     said = values_of([slot.current_annotation_id for slot in slots], question)
     return [
         Said(slot, slot.current_annotation, said[slot.current_annotation_id])

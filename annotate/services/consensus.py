@@ -20,7 +20,7 @@ from django.db.models import Exists, F, OuterRef, QuerySet
 from annotate.consensus import CODE_VERSION, adjusted, dawid_skene, one_coin, orders_of
 from annotate.consensus.labels import LabelConsensus
 from annotate.measures import Labels
-from annotate.models import Annotator, Consensus, Project, Question, Slot, Task
+from annotate.models import Consensus, Project, Question, Slot, Task
 from annotate.services import ledger
 from annotate.services.judgements import (
     ORDERED,
@@ -63,8 +63,8 @@ class Found:
 
 def work_out(question: Question) -> dict[At, Found]:
     """The consensus of each unit of the question on which people have answered."""
-    slots = Slot.objects.heard().filter(project=question.project_id, holder__kind__in=Annotator.HUMAN)
-    found = labels(question, judgements(question, slots.annotate(annotation=F("current_annotation"))))
+    slots = Slot.objects.heard().filter(project=question.project_id).annotate(annotation=F("current_annotation"))
+    found = labels(question, judgements(question, slots))
     if not len(found.unit):
         return {}
     if question.kind in Question.PREFERENCES:
@@ -186,7 +186,8 @@ def keep(*, question: Question, found: Mapping[At, Found]) -> int:
     changed |= {at.task for at, row in before.items() if at not in found and row.adjudication_id is None}
     by_task: dict[int, dict[At, Found]] = defaultdict(dict)
     for at, one in found.items():
-        by_task[at.task][at] = one
+        if at.task in changed:
+            by_task[at.task][at] = one
     return sum(_keep_tasks(question, {task: by_task[task] for task in tasks}) for tasks in in_chunks(sorted(changed)))
 
 

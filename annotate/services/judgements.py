@@ -6,7 +6,9 @@ marked words have no units.
 """
 
 from collections import defaultdict
-from collections.abc import Hashable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from itertools import groupby
+from operator import itemgetter
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -22,8 +24,6 @@ Kind = Question.Kind
 MEASURABLE = (*Question.PREFERENCES, Kind.RATING, Kind.CHOICE, Kind.MULTI_CHOICE, Kind.RULE)
 """Kinds of question whose answers can be compared."""
 ORDERED = (Kind.RATING, Kind.RULE)
-Unit = tuple[int, Hashable, Hashable]
-"""(task, first, second) of a preference, else (task, output or None, rule, option or None)."""
 
 
 class Judgement(NamedTuple):
@@ -68,19 +68,15 @@ def uninformed(slots: QuerySet) -> QuerySet:
 
 def judgements(question: Question, slots: QuerySet) -> Iterator[Judgement]:
     """What the slots' holders answered. `slots` must have `annotation`, the id of the one to read; streamed."""
-    epoch_of = epochs(question.project)
-    guideline = (
-        dict(
-            Annotation.objects.filter(slot__project=question.project_id, guideline__isnull=False)
-            .order_by()
-            .values_list("pk", "guideline")
-            .iterator(chunk_size=5000)
-        )
-        if len(set(epoch_of.values())) > 1
-        else {}
-    )
     columns = ("annotation", "task__prompt_sha256", "task", "holder")
     of = {row[0]: row for row in slots.order_by().values_list(*columns).iterator(chunk_size=5000)}
+    if not of:
+        return  # of models, mostly: the answers need not be read
+    epoch_of = epochs(question.project)
+    guideline: dict[int, int] = {}
+    if len(set(epoch_of.values())) > 1:
+        read = Annotation.objects.filter(slot__project=question.project_id, guideline__isnull=False).order_by()
+        guideline = dict(read.values_list("pk", "guideline").iterator(chunk_size=5000))
     for annotation, said in _said(question):
         if annotation in of and said:
             _pk, prompt, task, annotator = of[annotation]
@@ -96,19 +92,15 @@ def _said(question: Question) -> Iterator[tuple[int, Any]]:
         question__key=question.key, question__kind=question.kind, annotation__slot__project=question.project_id
     )
     rows = answers.order_by("annotation_id").values_list("annotation_id", "completion_id", "rule_id", "value")
-    before, said = None, list[tuple]()
-    for annotation, *answer in rows.iterator(chunk_size=5000):
-        if annotation != before:
-            if before is not None:
-                yield before, said
-            before, said = annotation, []
-        said.append(tuple(answer))
-    if before is not None:
-        yield before, said
+    for annotation, said in groupby(rows.iterator(chunk_size=5000), key=itemgetter(0)):
+        yield annotation, [answer for _annotation, *answer in said]
 
 
 def labels(question: Question, rows: Iterable[Judgement]) -> Labels:
-    """The judgements as labels, raters and units by id. Values that the question no longer offers are left out."""
+    """The judgements as labels, raters and units by id. Values that the question no longer offers are left out.
+
+    A unit is (task, first output, second) of a preference, else (task, output or None, rule or None, option or None).
+    """
     if question.kind in Question.PREFERENCES:
         return pair_labels((row.prompt, row.task, row.annotator, row.said) for row in rows)
     offered = categories(question)

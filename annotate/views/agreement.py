@@ -52,6 +52,7 @@ def agreement(request: PageRequest, slug: str) -> HttpResponse:
         detail = AgreementDetail.objects.filter(project=project, question__key=question.key).order_by("-as_of").first()
         data = detail.data if detail else {}
         middle = _median(data)
+        below = _below(data, middle)
         context |= {
             "question": question,
             "question_text": _text(question),
@@ -63,9 +64,9 @@ def agreement(request: PageRequest, slug: str) -> HttpResponse:
             "unit": unit_word(question),
             "trend": _trend(project, question, guidelines),
             "by_question": _by_question(questions, rows) if len(questions) > 1 else None,
-            "detail": _detail(question, data, middle) if data else None,
+            "detail": _detail(question, data, middle, set(below["names"])) if data else None,
             "waiting": adjudication.waiting(project),
-            "below": _below(data, middle),
+            "below": below,
             "most_moments": MOST_MOMENTS,
             "most_in_plot": MOST_IN_PLOT,
             "undefined": _undefined(people),
@@ -270,7 +271,7 @@ def _below(data: dict, middle: float | None) -> dict[str, Any]:
     return {"names": names, "some": names[:5], "more": len(names) - 5, "median": middle}
 
 
-def _detail(question: Question, data: dict, middle: float | None) -> dict[str, Any]:
+def _detail(question: Question, data: dict, middle: float | None, low: set[str]) -> dict[str, Any]:
     people, names = data["annotators"], _names(question, data)
     pairs, link = data["pairs"], reverse("agreement_pair", args=[question.project.slug, question.key])
     tops = people[:MOST_IN_PLOT]
@@ -282,7 +283,7 @@ def _detail(question: Question, data: dict, middle: float | None) -> dict[str, A
     severe = points("severity")
     return {
         "number": len(people),
-        "annotators": _annotators(question, people, set(_below(data, middle)["names"])),
+        "annotators": _annotators(question, people, low),
         "columns": [heading for _name, heading in _columns(question)],
         "median": middle,
         "with_others": plots.shares(found, middle, plots.PSEUDONYM) if (found := points("agreement")) else None,

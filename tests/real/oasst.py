@@ -3,15 +3,14 @@
 They are read from PLUMBLINE_REAL_DATA (default ../shared/data) and never become part of the project.
 """
 
-import os
 from pathlib import Path
 
 import orjson
 
 from annotate.judgement_rows import RowError
 from annotate.oasst import Counts, rows, trees
+from tests.real.pandalm import DATA
 
-DATA = Path(os.environ.get("PLUMBLINE_REAL_DATA") or Path(__file__).resolve().parents[3] / "shared" / "data")
 TREES = DATA / "oasst" / "en_100_tree.jsonl"
 
 

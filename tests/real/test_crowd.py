@@ -4,33 +4,32 @@ Ties of the majority count as half right, as in Snow's own figures: counted as w
 """
 
 import csv
-import os
-from pathlib import Path
 
 import numpy as np
 import pytest
 
 from annotate.consensus import adjusted, dawid_skene, majority, one_coin, plackett_luce, ranked_pairs
 from annotate.measures import labels_of
+from tests.real.pandalm import DATA
 
-DATA = Path(os.environ.get("PLUMBLINE_REAL_DATA") or Path(__file__).resolve().parents[3] / "shared" / "data") / "crowd"
+CROWD = DATA / "crowd"
 
 pytestmark = [
     pytest.mark.real,
-    pytest.mark.skipif(not DATA.exists(), reason=f"the real data are not there: {DATA} (PLUMBLINE_REAL_DATA)"),
+    pytest.mark.skipif(not CROWD.exists(), reason=f"the real data are not there: {CROWD} (PLUMBLINE_REAL_DATA)"),
 ]
 
 
 def snow(name):
     """(item, worker, response) of one of Snow's tasks, and the experts' value of each item."""
-    with (DATA / "snow2008" / f"{name}.standardized.tsv").open(encoding="utf-8") as file:
+    with (CROWD / "snow2008" / f"{name}.standardized.tsv").open(encoding="utf-8") as file:
         rows = list(csv.DictReader(file, delimiter="\t"))
     answers = [(row["orig_id"], row["!amt_worker_ids"], float(row["response"])) for row in rows]
     return answers, {row["orig_id"]: float(row["gold"]) for row in rows}
 
 
 def barzan_mozafari():
-    folder = DATA / "BarzanMozafari"
+    folder = CROWD / "BarzanMozafari"
     answers = [line.split() for line in (folder / "labels.txt").read_text(encoding="utf-8").splitlines() if line]
     gold = dict(line.split() for line in (folder / "evaluation.txt").read_text(encoding="utf-8").splitlines() if line)
     return [(item, worker, float(value)) for worker, item, value in answers], {k: float(v) for k, v in gold.items()}
@@ -103,7 +102,7 @@ def test_word_similarity(record_property):
 def test_sushi(record_property):
     """Five thousand rankings of ten kinds: both methods put first what most put first, and last what most put last."""
     rankings, weights = [], []
-    for line in (DATA / "preflib" / "sushi.soc").read_text(encoding="utf-8").splitlines():
+    for line in (CROWD / "preflib" / "sushi.soc").read_text(encoding="utf-8").splitlines():
         if not line.startswith("#"):
             times, _, order = line.partition(":")
             weights.append(float(times))
