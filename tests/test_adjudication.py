@@ -34,7 +34,7 @@ def test_what_people_disagree_on_waits_least_sure_first(world):
     assert [row.task for row in queue(world.project)] == [split, most]
     world.project.confidence_percent = 1 + int(100 * confidence[split])
     assert [row.task for row in queue(world.project)] == [split]
-    assert [row.task for row in queue(world.project, question)] == [split] and waiting(world.project) == 1
+    assert [row.task for row in queue(world.project, question)] == [split] and waiting(world.project).n == 1
 
 
 def test_a_case_is_a_question_on_a_task_by_its_least_sure_output(world):
@@ -51,7 +51,7 @@ def test_a_case_is_a_question_on_a_task_by_its_least_sure_output(world):
     Consensus.objects.create(question=other, confidence=0.5, **row)
     assert [(one.question, one.confidence) for one in queue(world.project)] == [(question, 0.4), (other, 0.5)]
     assert queue(world.project).first() == worst
-    assert waiting(world.project) == 2
+    assert waiting(world.project).n == 2
 
 
 @pytest.mark.parametrize(
@@ -78,20 +78,20 @@ def test_what_is_settled_or_not_work_does_not_wait(world, change):
     Consensus.objects.create(**made, **row | {key: value for key, value in change.items() if "__" not in key})
     Task.objects.filter(pk=task.pk).update(**of_task or {"priority": 0})
     Question.objects.filter(pk=question.pk).update(**of_question or {"position": 0})
-    assert (queue(world.project).count(), waiting(world.project)) == (0, 0)
+    assert (queue(world.project).count(), waiting(world.project).n) == (0, 0)
 
 
 def test_nobody_decides_while_somebody_is_at_work(world):
     question = ask(world, "choice")
     task = disagree(world, question, "no", "yes")
-    assert waiting(world.project) == 1
+    assert waiting(world.project).n == 1
     ledger.add_place(task=task)
-    assert waiting(world.project) == 0
+    assert waiting(world.project).n == 0
     slot = world.claim(person(world, "cleo"))
-    assert slot.task == task and waiting(world.project) == 0
+    assert slot.task == task and waiting(world.project).n == 0
     ledger.submit(slot=slot, answers=given(question, slot, "no"), idempotency_key=uuid4())
     consensus.settle(project=world.project)
-    assert waiting(world.project) == 1
+    assert waiting(world.project).n == 1
 
 
 def test_where_more_are_asked_the_deciding_question_waits_for_them_and_the_others_do_not(world):
@@ -99,17 +99,17 @@ def test_where_more_are_asked_the_deciding_question_waits_for_them_and_the_other
     task = disagree(world, question, "no", "yes")
     world.project.adaptive, world.project.max_overlap = True, 3
     world.project.save()
-    assert waiting(world.project) == 0
+    assert waiting(world.project).n == 0
     Task.objects.filter(pk=task.pk).update(target_overlap=3)
-    assert waiting(world.project) == 1
+    assert waiting(world.project).n == 1
     Task.objects.filter(pk=task.pk).update(target_overlap=2)
     Question.objects.filter(pk=question.pk).update(position=1)
     first = Question.objects.create(
         project=world.project, key="first", kind="rating", settings=SETTINGS["rating"], text="First?"
     )
-    assert waiting(world.project) == 1  # it is no longer the one that asks more people
+    assert waiting(world.project).n == 1  # it is no longer the one that asks more people
     Question.objects.filter(pk=first.pk).update(current=False)
-    assert waiting(world.project) == 0
+    assert waiting(world.project).n == 0
 
 
 def test_the_queue_of_somebody_leaves_out_what_he_was_given(world):
@@ -117,7 +117,7 @@ def test_the_queue_of_somebody_leaves_out_what_he_was_given(world):
     task = disagree(world, question, "no", "yes")
     Membership.objects.create(user=world.users["ana"], project=world.project, role=Membership.Role.REVIEWER)
     assert not queue(world.project, user=world.users["ana"]).exists()
-    assert (waiting(world.project, world.users["ana"]), waiting(world.project, world.users["rita"])) == (0, 1)
+    assert [waiting(world.project, world.users[who]).n for who in ("ana", "rita")] == [0, 1]
     assert queue(world.project, user=world.users["rita"]).get().task == task
     assert "given as an annotator" in world.client("ana").get(QUEUE).text
 
@@ -126,7 +126,7 @@ def test_waiting_is_one_count(world, django_assert_num_queries):
     question = ask(world, "choice")
     disagree(world, question, "no", "yes")
     with django_assert_num_queries(1):
-        assert waiting(world.project, world.users["rita"]) == 1
+        assert waiting(world.project, world.users["rita"]).n == 1
 
 
 # --- Answers ----------------------------------------------------------------------------------------------------------
@@ -201,7 +201,7 @@ def test_an_adopted_answer_becomes_the_consensus_and_the_votes_stay(world):
     kept = ("votes", "soft", "confidence", "n_votes", "method", "code_version", "question_id")
     assert all(getattr(now, name) == getattr(before, name) for name in kept)
     before.refresh_from_db()
-    assert not before.current and waiting(world.project) == 0
+    assert not before.current and waiting(world.project).n == 0
 
 
 @pytest.mark.parametrize(

@@ -64,6 +64,15 @@ def test_the_queue_lists_cases_and_the_project_counts_them(world):
     assert QUEUE not in world.client("ana").get(project).text
 
 
+def test_cases_are_counted_so_far_and_no_further(world, monkeypatch):
+    question = ask(world, "choice")
+    for _ in range(3):
+        disagree(world, question, "no", "yes")
+    monkeypatch.setattr("annotate.services.adjudication.MOST_COUNTED", 2)
+    project = reverse("project", args=["kitchen"])
+    assert re.search(r"Adjudication <span class=\"count\">2\+</span>", world.client("rita").get(project).text)
+
+
 def test_the_pages_cost_the_same_whatever_their_number(world, django_assert_num_queries):
     question = ask(world, "ranking")
     few = disagree(world, question, (1, 2), (2, 1))
@@ -260,8 +269,12 @@ def test_who_was_given_the_task_reads_and_is_informed_and_does_not_decide(world)
     task = disagree(world, question, "no", "yes")
     Membership.objects.create(user=world.users["ana"], project=world.project, role=Membership.Role.REVIEWER)
     response = world.client("ana").get(page(task, question))
-    assert "you may read, and somebody else decides" in response.text and "Save decision" not in response.text
-    assert world.annotator("ben").pseudonym in response.text
+    assert "you may read, and somebody else decides" in response.text
+    assert world.annotator("ben").pseudonym not in response.text
+    assert post(world, task, question, name="ana", decision="ambiguous").status_code == 200  # sealed: nothing decided
+    assert task.slots.get(holder=world.annotator("ana")).informed_at is None
+    response = world.client("ana").post(page(task, question), {"case:open": "1"}, follow=True)
+    assert world.annotator("ben").pseudonym in response.text and "Save decision" not in response.text
     assert task.slots.get(holder=world.annotator("ana")).informed_at
     assert task.slots.get(holder=world.annotator("ben")).informed_at is None
     refused = post(world, task, question, name="ana", decision="ambiguous")

@@ -14,6 +14,7 @@ from annotate import plots
 from annotate.models import Agreement, AgreementDetail, Guideline, Question, Slot
 from annotate.questions import Given
 from annotate.services import ledger
+from annotate.services.adjudication import Waiting
 from annotate.services.agreement import measure_and_keep
 from annotate.services.judgements import categories, epochs
 from annotate.services.projects import publish_guideline
@@ -295,7 +296,7 @@ def test_the_trend_is_thinned_marks_guidelines_and_breaks_between_epochs(world):
 
 @pytest.mark.django_db
 def test_what_waits_for_a_reviewer_is_said_and_leads_there(world, monkeypatch):
-    monkeypatch.setattr("annotate.services.adjudication.waiting", lambda project: 12)
+    monkeypatch.setattr("annotate.services.adjudication.waiting", lambda project: Waiting(12, False))
     decisions = look(world).split("Needs a decision")[1].split("</section>")[0]
     assert "12 answers wait for a reviewer" in decisions
 

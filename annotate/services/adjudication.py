@@ -6,8 +6,9 @@ changed: another one replaces it, and names the one it replaces, so that of two 
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
+from django.contrib.humanize.templatetags.humanize import intcomma
 from django.db import transaction
 from django.db.models import Exists, OuterRef, Q, QuerySet
 from django.utils import timezone
@@ -37,6 +38,7 @@ ANSWERED = (Status.SUBMITTED, Status.EXTRA)
 Unit = tuple[int | None, int | None]
 """What a value is of: an output or None, a rule or None."""
 LEAST_VOTES = 2
+MOST_COUNTED = 1000
 NOT_YET = "not worked out yet"  # how the votes were counted, of a case that was decided before they were
 
 
@@ -57,9 +59,23 @@ def following(made: Adjudication, *, same_question: bool) -> Consensus | None:
     return others.select_related("question").order_by("confidence", "pk").first()
 
 
-def waiting(project: Project, user=None) -> int:
-    """How many cases wait; with `user` those he may decide."""
-    return _unsettled(project, None, user).order_by().values("task", "question").distinct().count()
+class Waiting(NamedTuple):
+    """How many cases wait, and whether there are more that were not counted."""
+
+    n: int
+    more: bool
+
+    def __str__(self) -> str:
+        return f"{intcomma(self.n)}{'+' if self.more else ''}"
+
+
+def waiting(project: Project, user=None) -> Waiting:
+    """How many cases wait; with `user` those he may decide. Counted no further than `MOST_COUNTED` units.
+
+    A page that counted them all would grow with the project: 34 ms at 16 thousand, .8 s at 240 thousand.
+    """
+    units = list(_unsettled(project, None, user).order_by().values_list("task", "question")[: MOST_COUNTED + 1])
+    return Waiting(len(set(units[:MOST_COUNTED])), len(units) > MOST_COUNTED)
 
 
 def _unsettled(project: Project, question: Question | None, user) -> QuerySet[Consensus]:
@@ -192,11 +208,9 @@ def held_by(task: Task, user) -> QuerySet[Slot]:
     return Slot.objects.filter(task=task, holder__user=user)
 
 
-def note_reader(*, task: Task, user) -> bool:
-    """Whether the user was given the task. If so, he has seen now what others said, and his slot says it."""
-    held = held_by(task, user)
-    held.filter(informed_at=None).update(informed_at=timezone.now())
-    return held.exists()
+def note_reader(*, task: Task, user) -> None:
+    """Whoever was given the task sees now what others said: his slot says so, and what he changes is informed."""
+    held_by(task, user).filter(informed_at=None).update(informed_at=timezone.now())
 
 
 @transaction.atomic

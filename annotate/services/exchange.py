@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from datetime import datetime
+from typing import Any
 
 from django.db import transaction
 from django.db.models import Count, F, OuterRef, Q, QuerySet, Subquery
@@ -125,12 +126,12 @@ def flags(project: Project) -> QuerySet[Flag]:
 # --- Both, at a glance ------------------------------------------------------------------------------------------------
 
 
-def at_a_glance(project: Project, user, *, oversees: bool, decides: bool = False) -> dict[str, int]:
+def at_a_glance(project: Project, user, *, oversees: bool, decides: bool = False) -> dict[str, Any]:
     """What waits in the project: for those who oversee it `questions`, `flags` and `pieces` to review; for who `decides`
     where people disagree `cases`; for its annotators their work that was `sent_back`, tasks on which a reviewer `decided`
     since they last looked, and `answers` of the researchers they have not read."""
     own = HelpRequest.objects.filter(project=project, asker=user, seen_at=None).exclude(answer="")
-    found = {
+    found: dict[str, Any] = {
         "sent_back": reviews.sent_back_to(project, user).count(),
         "decided": history.unseen_decisions(project, user),
         "answers": own.count(),

@@ -203,6 +203,11 @@ def case(request: PageRequest, slug: str, question: str, task: int) -> HttpRespo
     `only` keeps to cases of this question, one after the other.
     """
     found, asked_now = case_for(request.user, slug, question, task)
+    if adjudication.held_by(found, request.user).filter(informed_at=None).exists():
+        if "case:open" in request.POST:
+            adjudication.note_reader(task=found, user=request.user)
+            return redirect(request.get_full_path())
+        return render(request, "annotate/adjudication/sealed.html", {"project": found.project, "task": found})
     page = _Case(request, found, asked_now)
     if request.method != "POST" or "case:clear" in request.POST:
         return render(request, "annotate/adjudication/case.html", page.context())
@@ -225,7 +230,7 @@ class _Case:
 
     def __init__(self, request: PageRequest, task: Task, question: Question) -> None:
         self.request, self.task, self.question = request, task, question
-        self.held = adjudication.note_reader(task=task, user=request.user)
+        self.held = adjudication.held_by(task, request.user).exists()
         self.said = adjudication.answers(task, question)
         self.rows = {(row.completion_id, row.rule_id): row for row in consensus.current(question).filter(task=task)}
         self.decisions = list(adjudication.decisions(task, question))
