@@ -65,7 +65,7 @@ def tests(wanted: Mapping[str, str], bounds: Mapping[str, tuple[str, float]] | N
         cases = ET.parse(report.name).getroot().iter("testcase")
         found = [
             (
-                case.get("classname", "").replace(".", "/") + ".py::" + re.sub(r"\[.*", "", case.get("name", "")),
+                case.get("file", "") + "::" + re.sub(r"\[.*", "", case.get("name", "")),
                 not any(child.tag in ("failure", "error", "skipped") for child in case),
                 [one.get("value", "") for one in case.iter("property") if one.get("name") == "figure"],
             )
