@@ -17,7 +17,7 @@ def main() -> None:
         if (postgres or valkey) and embedded.installed():
             if not os.environ.get("SECRET_KEY"):
                 os.environ["SECRET_KEY"] = embedded.secret_key()
-            if sys.argv[1:2] != ["measure"]:  # which reads a file and nothing else
+            if sys.argv[1:2] not in (["measure"], ["operating_characteristics"]):  # which only reckon
                 servers = embedded.servers(
                     postgres=postgres, valkey=valkey, say=lambda line: print(line, file=sys.stderr)
                 )

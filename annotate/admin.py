@@ -2,8 +2,6 @@
 
 from django import forms
 from django.contrib import admin, messages
-from django.db import Error as DatabaseError
-from django.db import transaction
 from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
@@ -40,7 +38,7 @@ from annotate.models import (
     Slot,
     Task,
 )
-from annotate.services import abilities, asking, ledger, projects, tokens
+from annotate.services import abilities, asking, enrolments, ledger, projects, tokens
 from jobs.admin import ReadOnly
 
 
@@ -76,8 +74,18 @@ class ProjectAdmin(Kept, admin.ModelAdmin):
         (
             _("How many people"),
             {
-                "fields": ["overlap", "shared_percent", "shared_overlap", "max_overlap", "gold_percent"],
+                "fields": ["overlap", "shared_percent", "shared_overlap", "max_overlap"],
                 "description": _("Overlap and shared pool hold for tasks that come in from now on."),
+            },
+        ),
+        (
+            _("Who is let in, and stays"),
+            {
+                "fields": [
+                    *("open_to_apply", "gold_percent", "gold_new_percent", "gold_new_tasks"),
+                    "gold_target_percent",
+                ],
+                "description": _("The steps of the way in are set on the project's own page, under Vetting."),
             },
         ),
         (
@@ -263,7 +271,7 @@ class EnrolmentAdmin(Kept, admin.ModelAdmin):
         if change:
             abilities.move_to_team(enrolment=obj, team=obj.team)
         else:
-            made = projects.enrol(project=obj.project, user=form.cleaned_data["user"])
+            made = enrolments.enrol(project=obj.project, user=form.cleaned_data["user"])
             obj.pk, obj.annotator, obj._state.adding = made.pk, made.annotator, False
 
     @admin.action(description=_("Approve"), permissions=["change"])
@@ -282,17 +290,10 @@ class EnrolmentAdmin(Kept, admin.ModelAdmin):
         moved = 0
         for enrolment in queryset.select_related("annotator", "project"):
             try:
-                with transaction.atomic():
-                    projects.move_enrolment(enrolment=enrolment, status=status)
+                enrolments.move(enrolment=enrolment, to=status, actor=request.user)
                 moved += 1
-            except DatabaseError:  # the database's own diagram of steps refuses it
-                text = _("%(enrolment)s cannot go from %(before)s to %(after)s.")
-                values = {
-                    "enrolment": enrolment,
-                    "before": enrolment.get_status_display(),
-                    "after": Enrolment.Status(status).label,
-                }
-                self.message_user(request, text % values, messages.ERROR)
+            except Refused as refused:
+                self.message_user(request, str(refused), messages.ERROR)
         self.message_user(request, _("%(moved)d changed.") % {"moved": moved})
 
 

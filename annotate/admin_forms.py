@@ -83,7 +83,8 @@ class ProjectForm(forms.ModelForm):
     class Meta:
         model = Project
         fields = [
-            *("name", "slug", "status", "overlap", "shared_percent", "shared_overlap", "max_overlap", "gold_percent"),
+            *("name", "slug", "status", "overlap", "shared_percent", "shared_overlap", "max_overlap"),
+            *("open_to_apply", "gold_percent", "gold_new_percent", "gold_new_tasks", "gold_target_percent"),
             *("adaptive", "confidence_percent"),
             *("lease_minutes", "daily_cap", "share_cap"),
             *("harm_categories", "exposure_cap", "support_text", "translations"),

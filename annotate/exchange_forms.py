@@ -5,10 +5,9 @@ from collections.abc import Iterable
 from typing import Any
 
 from django import forms
-from django.utils.translation import get_language_info
 from django.utils.translation import gettext_lazy as _
 
-from annotate.languages import LANGUAGE, as_written
+from annotate.languages import LANGUAGE, as_written, language_name
 from annotate.models import Flag, Harm, HelpRequest, Review
 from annotate.questions import LONGEST
 
@@ -181,8 +180,5 @@ class SettingsForm(forms.Form):
 
 
 def name_of_language(code: str) -> str:
-    try:
-        name = get_language_info(code.lower())["name_translated"]
-    except KeyError:
-        return code
-    return f"{code} · {name}"
+    name = language_name(code)
+    return code if name == code else f"{code} · {name}"

@@ -2,6 +2,8 @@
 
 import re
 
+from django.utils.translation import get_language_info
+
 LANGUAGE = re.compile("[A-Za-z]{2,8}(-[A-Za-z0-9]{1,8})*")
 
 
@@ -15,3 +17,11 @@ def _part(part: str) -> str:
     if len(part) == 4 and part.isalpha():
         return part.title()
     return part.upper() if len(part) == 2 and part.isalpha() else part.lower()
+
+
+def language_name(code: str) -> str:
+    """Its name in the language of the page; the code itself where there is none."""
+    try:
+        return str(get_language_info(code.lower())["name_translated"])
+    except KeyError:
+        return code

@@ -2,8 +2,8 @@
 
 from celery import shared_task
 
-from annotate.models import Project
-from annotate.services import agreement, consensus, ledger
+from annotate.models import Enrolment, Project
+from annotate.services import agreement, consensus, holding, ledger
 from jobs.services import attempt
 
 
@@ -25,3 +25,11 @@ def measure_agreement(job_id: str) -> None:
             project = Project.objects.get(pk=job.parameters["project"])
             agreement.measure_and_keep(project=project)
             consensus.settle(project=project)
+
+
+@shared_task(name=holding.JOB)
+def reopen_held(job_id: str) -> None:
+    with attempt(job_id) as job:
+        if job:
+            enrolment = Enrolment.objects.select_related("project").get(pk=job.parameters["enrolment"])
+            holding.reopen_changed(enrolment=enrolment)

@@ -22,7 +22,8 @@ from django.utils import timezone
 from annotate.models import Annotator, Enrolment, Project, Slot, Task
 from annotate.questions import RANKED, Given, Rank
 from annotate.services import claims, ledger
-from annotate.services.projects import create_project, enrol
+from annotate.services.enrolments import enrol
+from annotate.services.projects import create_project
 from annotate.services.tasks import NewCompletion, NewTask, add_tasks
 
 SIZES = (10_000, 1_000_000)

@@ -21,7 +21,7 @@ from django.utils import timezone
 
 from annotate.models import Annotator, Slot
 from annotate.services import ledger
-from annotate.services.projects import enrol
+from annotate.services.enrolments import enrol
 from tests.world import World
 
 CSRF = "a" * 32

@@ -9,7 +9,7 @@ from annotate.models import Adjudication, Annotation, Consensus, Question, Rule,
 from annotate.questions import RANKED, Given, Pair, Rank
 from annotate.services import consensus, ledger
 from annotate.services.adjudication import Outcome, adjudicate
-from annotate.services.projects import enrol
+from annotate.services.enrolments import enrol
 from tests.world import World
 
 QUEUE = "/projects/kitchen/adjudication/"

@@ -10,7 +10,8 @@ from django.utils import timezone
 from annotate.models import Agreement, AgreementDetail, Annotator, Guideline, Question, Slot
 from annotate.questions import Given
 from annotate.services import agreement, ledger
-from annotate.services.projects import enrol, publish_guideline
+from annotate.services.enrolments import enrol
+from annotate.services.projects import publish_guideline
 from jobs.models import Job
 
 pytestmark = pytest.mark.django_db

@@ -8,7 +8,7 @@ from django.db import DatabaseError, IntegrityError
 from annotate.models import Adjudication, Consensus, Question, Slot, Task
 from annotate.questions import Given
 from annotate.services import consensus, ledger
-from annotate.services.projects import enrol
+from annotate.services.enrolments import enrol
 
 pytestmark = pytest.mark.django_db
 

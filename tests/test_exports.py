@@ -11,7 +11,7 @@ from django.core.management import call_command
 
 from annotate.models import Annotator
 from annotate.services import ledger
-from annotate.services.projects import enrol
+from annotate.services.enrolments import enrol
 from annotate.services.tasks import NewCompletion, NewTask, add_tasks, sha256
 from curation.models import Export
 from curation.pairs import is_held_out

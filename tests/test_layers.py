@@ -40,6 +40,7 @@ PURE = {
     "annotate.question_settings",
     "annotate.questions",
     "annotate.rendering",
+    "annotate.vetting",
     "curation.pairs",
     "curation.queries",
     "curation.reading",

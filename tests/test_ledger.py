@@ -10,7 +10,7 @@ from django.utils import timezone
 from annotate.errors import Refused
 from annotate.models import Annotation, Draft, Enrolment, Project, RankItem, Slot
 from annotate.services import claims, ledger
-from annotate.services.projects import enrol, move_enrolment
+from annotate.services.enrolments import enrol, move
 
 Status = Slot.Status
 pytestmark = pytest.mark.django_db
@@ -79,10 +79,10 @@ def test_only_the_approved_claim_and_only_in_an_open_project(world):
     with pytest.raises(Refused, match="not approved"):
         claims.claim(annotator=world.annotator("ana"), project=Project.objects.create(slug="x", name="x"))
     enrolment = Enrolment.objects.get(annotator=world.annotator("ana"))
-    move_enrolment(enrolment=enrolment, status=Enrolment.Status.PAUSED)
+    move(enrolment=enrolment, to=Enrolment.Status.PAUSED, actor=world.users["mina"])
     with pytest.raises(Refused, match="not approved"):
         world.claim("ana")
-    move_enrolment(enrolment=enrolment, status=Enrolment.Status.APPROVED)
+    move(enrolment=enrolment, to=Enrolment.Status.APPROVED, actor=world.users["mina"])
     Project.objects.filter(pk=world.project.pk).update(status=Project.Status.PAUSED)
     with pytest.raises(Refused, match="not open"):
         world.claim("ana")
@@ -91,7 +91,9 @@ def test_only_the_approved_claim_and_only_in_an_open_project(world):
 def test_the_database_refuses_a_step_of_an_enrolment_that_is_not_in_the_diagram(world):
     enrolment = Enrolment.objects.get(annotator=world.annotator("ana"))
     with pytest.raises(DatabaseError, match=r"enrolment_transitions|Invalid transition"), transaction.atomic():
-        move_enrolment(enrolment=enrolment, status=Enrolment.Status.APPLIED)
+        Enrolment.objects.filter(pk=enrolment.pk).update(status=Enrolment.Status.APPLIED)
+    with pytest.raises(Refused, match="cannot go from approved to applied"):
+        move(enrolment=enrolment, to=Enrolment.Status.APPLIED, actor=world.users["mina"])
 
 
 def test_an_answer_is_stored_with_tiers_without_gaps(world):
@@ -202,11 +204,15 @@ def test_who_is_paused_gives_back_the_task_that_is_open_and_loses_nothing(world)
     task = world.tasks()[0]
     slot = world.claim("ana")
     enrolment = Enrolment.objects.get(annotator=world.annotator("ana"))
-    move_enrolment(enrolment=enrolment, status=Enrolment.Status.PAUSED)
+    move(enrolment=enrolment, to=Enrolment.Status.PAUSED, actor=world.users["mina"])
     assert task.slots.filter(status=Status.OPEN).count() == 2
     world.answer(slot, 1, 2, 3)
     slot.refresh_from_db()
-    assert slot.status == Status.SUBMITTED
+    assert (slot.status, slot.held_for) == (Status.HELD, "pause")  # and counts once she is restored
+    move(enrolment=enrolment, to=Enrolment.Status.APPROVED, actor=world.users["mina"])
+    slot.refresh_from_db()
+    assert (slot.status, slot.held_for) == (Status.SUBMITTED, "")
+    assert sorted(task.slots.values_list("place", "status")) == [(1, "submitted"), (2, "open")]
 
 
 def test_a_withdrawn_task_goes_to_nobody_more_and_those_in_it_finish(world):
@@ -305,7 +311,11 @@ def test_renewing_gives_nothing_back_to_who_is_paused(world):
     world.tasks()
     slot = world.claim("ana")
     expire(slot)
-    move_enrolment(enrolment=Enrolment.objects.get(annotator=world.annotator("ana")), status=Enrolment.Status.PAUSED)
+    move(
+        enrolment=Enrolment.objects.get(annotator=world.annotator("ana")),
+        to=Enrolment.Status.PAUSED,
+        actor=world.users["mina"],
+    )
     assert ledger.keep_draft(slot=slot, fields={"x": ["1"]}, version=0).status == Status.EXPIRED
     assert Draft.objects.count() == 1
 

@@ -16,7 +16,8 @@ from annotate.languages import as_written
 from annotate.models import Annotator, Enrolment, Harm, Membership, Question, Review, Slot
 from annotate.questions import Given
 from annotate.services import exchange, history, ledger
-from annotate.services.projects import create_project, enrol
+from annotate.services.enrolments import enrol
+from annotate.services.projects import create_project
 from annotate.services.tasks import NewTask, add_tasks
 from annotate.views.mine import PAGE, QUESTIONS
 

@@ -13,8 +13,8 @@ from annotate import presets
 from annotate.errors import Refused
 from annotate.models import Annotation, Annotator, Harm, Membership, Project
 from annotate.services import claims
+from annotate.services.enrolments import enrol
 from annotate.services.presets import create_from_preset, free_slug
-from annotate.services.projects import enrol
 from annotate.services.tasks import NewCompletion, NewTask, add_tasks
 from annotate.sheet import Sheet
 

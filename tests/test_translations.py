@@ -19,7 +19,8 @@ from django.utils.translation.template import templatize
 from annotate.models import Annotator, Enrolment
 from annotate.services import ledger
 from annotate.services.agreement import measure_and_keep
-from annotate.services.projects import DEFAULT_QUESTION, move_enrolment
+from annotate.services.enrolments import move
+from annotate.services.projects import DEFAULT_QUESTION
 from curation.services import training
 from curation.services.exports import request_export
 from curation.tasks import build_export
@@ -268,7 +269,7 @@ def addresses(world) -> dict[str, tuple[str, str]]:
     applicant = Annotator.objects.create(user=world.users["otto"], kind=Annotator.Kind.PERSON)
     Enrolment.objects.create(annotator=applicant, project=world.project)
     paused = world.project.enrolments.get(annotator=world.annotator("ben"))
-    move_enrolment(enrolment=paused, status=Enrolment.Status.PAUSED)
+    move(enrolment=paused, to=Enrolment.Status.PAUSED, actor=mina)
     measure_and_keep(project=world.project)
     world.tasks(1)
 

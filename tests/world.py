@@ -14,7 +14,8 @@ from django.test import Client
 from annotate.models import Annotation, Annotator, Membership, Project, Slot, Task
 from annotate.questions import RANKED, Given, Rank
 from annotate.services import claims, ledger
-from annotate.services.projects import create_project, enrol, publish_guideline
+from annotate.services.enrolments import enrol
+from annotate.services.projects import create_project, publish_guideline
 from annotate.services.tasks import NewCompletion, NewTask, add_tasks
 from annotate.services.tokens import issue_token
 

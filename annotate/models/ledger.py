@@ -45,6 +45,11 @@ class Slot(models.Model):
         EXPIRED = "expired", _("expired")
         RELEASED = "released", _("released")
         EXTRA = "extra", _("extra")
+        HELD = "held", _("held")  # answered, and left out until its holder is restored
+
+    class HeldFor(models.TextChoices):
+        PAUSE = "pause", _("its annotator is paused")
+        GUIDELINE = "guideline", _("the task was opened again for a new guideline")
 
     class Skip(models.TextChoices):
         HARD = "hard", _("too hard for me")
@@ -55,6 +60,7 @@ class Slot(models.Model):
 
     LIVE = (Status.OPEN, Status.LEASED, Status.SUBMITTED)
     LOST = (Status.EXPIRED, Status.SKIPPED, Status.RELEASED)  # somebody else may have the place
+    ANSWERED = (Status.SUBMITTED, Status.EXTRA, Status.HELD)
 
     code = models.UUIDField(unique=True, null=True, editable=False)  # in URLs; given when claimed
     project = models.ForeignKey("annotate.Project", models.PROTECT, related_name="slots")
@@ -76,6 +82,7 @@ class Slot(models.Model):
     submitted_at = models.DateTimeField(_("submitted"), null=True)
     skip_kind = models.CharField(_("skipped as"), max_length=11, choices=Skip, blank=True)
     skip_reason = models.CharField(_("reason for skipping"), max_length=500, blank=True)
+    held_for = models.CharField(_("held because"), max_length=9, choices=HeldFor, blank=True)
     informed_at = models.DateTimeField(
         _("informed"), null=True, help_text=_("When its holder first saw feedback or the answers of others.")
     )
@@ -113,16 +120,23 @@ class Slot(models.Model):
             ),
             models.CheckConstraint(
                 condition=models.Q(
-                    status__in=["submitted", "extra"], current_annotation__isnull=False, submitted_at__isnull=False
+                    status__in=["submitted", "extra", "held"],
+                    current_annotation__isnull=False,
+                    submitted_at__isnull=False,
                 )
                 | (
-                    ~models.Q(status__in=["submitted", "extra"])
+                    ~models.Q(status__in=["submitted", "extra", "held"])
                     & models.Q(current_annotation__isnull=True, submitted_at__isnull=True)
                 ),
                 name="slot_answered_has_annotation",
             ),
             models.CheckConstraint(
                 condition=models.Q(place=None) | models.Q(place__gte=1), name="slot_places_count_from_1"
+            ),
+            models.CheckConstraint(
+                condition=(models.Q(status="held") & ~models.Q(held_for=""))
+                | (~models.Q(status="held") & models.Q(held_for="")),
+                name="slot_held_says_why",
             ),
         ]
         indexes = [

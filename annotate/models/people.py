@@ -25,6 +25,27 @@ class Harm(models.TextChoices):
     UNSORTED = "unsorted", _("harmful requests of any kind")
 
 
+class Level(models.TextChoices):
+    """Levels of the Common European Framework of Reference for Languages, from the lowest."""
+
+    A1 = "A1", "A1"
+    A2 = "A2", "A2"
+    B1 = "B1", "B1"
+    B2 = "B2", "B2"
+    C1 = "C1", "C1"
+    C2 = "C2", "C2"
+
+
+class Education(models.TextChoices):
+    """The highest level finished, from the lowest."""
+
+    SCHOOL = "school", _("school")
+    SECONDARY = "secondary", _("secondary school")
+    BACHELOR = "bachelor", _("bachelor")
+    MASTER = "master", _("master")
+    DOCTORATE = "doctorate", _("doctorate")
+
+
 @pghistory.track()
 class Annotator(models.Model):
     """Whoever judges. The pseudonym is the only identity that leaves Plumbline in an export."""
@@ -69,6 +90,19 @@ class Annotator(models.Model):
         blank=True,
         verbose_name=_("opted in to"),
         help_text=_("Categories of distressing content that this person agreed to see. None unless chosen."),
+    )
+    # What somebody says of himself; what was tested or looked at stands apart, in `verified_levels`.
+    education = models.CharField(_("education"), max_length=9, choices=Education, blank=True)
+    native_languages = ArrayField(
+        models.CharField(max_length=35), default=list, blank=True, verbose_name=_("native languages")
+    )
+    levels = models.JSONField(_("levels of languages, declared"), default=dict, blank=True)  # {"en": "C1"}
+    verified_levels = models.JSONField(
+        _("levels of languages, verified"), default=dict, blank=True
+    )  # {"en": {"level": "C1", "by": "test" or a user name, "at": ISO time}}
+    time_zone = models.CharField(_("time zone"), max_length=60, blank=True)
+    topics = ArrayField(
+        models.CharField(max_length=60), default=list, blank=True, verbose_name=_("topics one can judge")
     )
     created_at = models.DateTimeField(_("created"), auto_now_add=True)
 

@@ -69,6 +69,26 @@ class Project(models.Model):
         validators=PERCENT,
         help_text=_("How often a task comes whose answer the researchers know."),
     )
+    gold_new_percent = models.PositiveSmallIntegerField(
+        _("gold tasks of who is new, % of claims"),
+        default=0,
+        validators=PERCENT,
+        help_text=_("Of somebody's first tasks; where it is lower than the other rate, that one holds."),
+    )
+    gold_new_tasks = models.PositiveIntegerField(
+        _("new, tasks"), default=100, help_text=_("So many answered tasks long somebody is new.")
+    )
+    gold_target_percent = models.PositiveSmallIntegerField(
+        _("right on gold, %"),
+        default=75,
+        validators=[MinValueValidator(50), MaxValueValidator(99)],
+        help_text=_("Who is less often right, almost certainly and on 20 gold tasks or more, is paused."),
+    )
+    open_to_apply = models.BooleanField(
+        _("open to applications"),
+        default=False,
+        help_text=_("Everybody with a login sees the project and may apply. Without it an invitation is needed."),
+    )
     daily_cap = models.PositiveIntegerField(
         _("cap per person and day"), null=True, blank=True, help_text=_("Tasks. Empty: no cap.")
     )
@@ -119,7 +139,13 @@ class Project(models.Model):
                 name="project_overlap_up_to_the_largest",
             ),
             models.CheckConstraint(
-                condition=models.Q(shared_percent__lte=100, shared_overlap__range=(2, 100), gold_percent__lte=100),
+                condition=models.Q(
+                    shared_percent__lte=100,
+                    shared_overlap__range=(2, 100),
+                    gold_percent__lte=100,
+                    gold_new_percent__lte=100,
+                    gold_target_percent__range=(50, 99),
+                ),
                 name="project_percentages_up_to_100",
             ),
             models.CheckConstraint(
@@ -196,28 +222,40 @@ class Guideline(models.Model):
 
 APPLIED, TRAINING, TESTING = "applied", "training", "testing"
 APPROVED, PAUSED, REJECTED = "approved", "paused", "rejected"
+TRANSITIONS = [
+    (APPLIED, TRAINING),
+    (APPLIED, TESTING),
+    (APPLIED, APPROVED),
+    (APPLIED, REJECTED),
+    (TRAINING, TESTING),
+    (TRAINING, APPROVED),
+    (TRAINING, PAUSED),
+    (TRAINING, REJECTED),
+    (TESTING, TRAINING),
+    (TESTING, APPROVED),
+    (TESTING, PAUSED),
+    (TESTING, REJECTED),
+    (APPROVED, TRAINING),
+    (APPROVED, TESTING),
+    (APPROVED, PAUSED),
+    (PAUSED, TRAINING),
+    (PAUSED, TESTING),
+    (PAUSED, APPROVED),
+    (PAUSED, REJECTED),
+    (REJECTED, APPLIED),
+    (REJECTED, APPROVED),
+]
+"""The steps that an enrolment may take. The database refuses all others; docs/vetting.md draws them from here."""
 
 
 @pgtrigger.register(
     pgtrigger.FSM(
         name="enrolment_transitions",
         field="status",
-        transitions=[
-            (APPLIED, APPROVED),
-            (APPLIED, REJECTED),
-            (APPLIED, TRAINING),
-            (TRAINING, TESTING),
-            (TRAINING, APPROVED),
-            (TRAINING, REJECTED),
-            (TESTING, APPROVED),
-            (TESTING, REJECTED),
-            (APPROVED, PAUSED),
-            (PAUSED, APPROVED),
-            (PAUSED, REJECTED),
-        ],
+        transitions=TRANSITIONS,
     )
 )
-@pghistory.track(exclude=["cursor", "swept_at", "decisions_seen"])
+@pghistory.track(exclude=["cursor", "swept_at", "decisions_seen", "guideline_read"])
 class Enrolment(models.Model):
     """An annotator's place in a project. Only an approved one is given work; training and test tasks come before.
 
@@ -242,6 +280,10 @@ class Enrolment(models.Model):
     cursor = models.BigIntegerField(default=-1, editable=False)
     swept_at = models.DateTimeField(null=True, editable=False)  # when it last looked below the cursor
     decisions_seen = models.BigIntegerField(default=0, editable=False)  # the newest adjudication that was shown
+    guideline_read = models.PositiveIntegerField(default=0, editable=False)  # the latest version acknowledged
+    invitation = models.ForeignKey(
+        "annotate.Invitation", models.PROTECT, null=True, blank=True, related_name="enrolments", editable=False
+    )
     created_at = models.DateTimeField(_("created"), auto_now_add=True)
 
     class Meta:

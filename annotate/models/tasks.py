@@ -107,6 +107,7 @@ class Task(models.Model):
     language = models.CharField(_("language"), max_length=35, blank=True, help_text=_("BCP 47, such as en or zh-Hans."))
     purpose = models.CharField(_("purpose"), max_length=11, choices=Purpose, default=Purpose.WORK)
     repeat_of = models.ForeignKey("self", models.PROTECT, null=True, related_name="repeats")
+    copy_of = models.ForeignKey("self", models.PROTECT, null=True, related_name="copies")  # of work, made gold
     status = models.CharField(_("status"), max_length=9, choices=Status, default=Status.OPEN)
     skills = ArrayField(models.SlugField(max_length=40), default=list, verbose_name=_("required skills"))
     categories = ArrayField(models.SlugField(max_length=40), default=list, verbose_name=_("content categories"))

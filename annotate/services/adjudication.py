@@ -282,13 +282,25 @@ def _decided(
         found = {(one.get("completion"), one.get("rule")): one.get("value") for one in given}
         if not given or len(found) != len(given):
             raise Refused(_("Give an answer of your own."))
+    _check_fits(task, question, found)
+    return found
+
+
+def check_values(task: Task, question: Question, values: Sequence[Mapping[str, Any]]) -> None:
+    """Raises Refused unless the values are an answer to the question on this task, each unit once."""
+    found = {(one.get("completion"), one.get("rule")): one.get("value") for one in values}
+    if not values or len(found) != len(values):
+        raise Refused(_("Give an answer of your own."))
+    _check_fits(task, question, found)
+
+
+def _check_fits(task: Task, question: Question, found: Mapping[Unit, Any]) -> None:
     outputs = set(Completion.objects.filter(task=task).values_list("pk", flat=True))
     rules = set(question.project.rules.values_list("pk", flat=True)) if question.kind == Kind.RULE else {None}
     about = outputs if question.scope == Question.Scope.COMPLETION else {None}
     for (completion, rule), value in found.items():
         if completion not in about or rule not in rules or not _fits(question, outputs, value):
             raise Refused(_("The answer does not fit what the question asks now. Decide on an answer of your own."))
-    return found
 
 
 def _fits(question: Question, outputs: set[int], value: Any) -> bool:

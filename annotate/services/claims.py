@@ -11,13 +11,14 @@ from typing import Any
 
 from django.core.cache import cache
 from django.db import connection, transaction
-from django.db.models import Case, Exists, OuterRef, Q, QuerySet, Sum, Value, When
+from django.db.models import Case, Exists, OuterRef, Q, QuerySet, Subquery, Sum, Value, When
 from django.db.models.functions import Random
 from django.utils import timezone
 from django.utils.translation import gettext as _
 
 from annotate.errors import Refused
-from annotate.models import Annotator, Enrolment, Project, Route, Slot, Task
+from annotate.models import Annotator, Enrolment, Guideline, Project, Route, Slot, Task
+from annotate.services import gold, vetting
 from annotate.services.overview import midnight
 
 Status, Purpose = Slot.Status, Task.Purpose
@@ -43,15 +44,21 @@ HEADS = """
 LARGEST = 2**63 - 1
 
 
+class MustRead(Refused):
+    """The guideline has changed materially since the person read it: he reads it before the next task."""
+
+
 @transaction.atomic
 def claim(*, annotator: Annotator, project: Project) -> Slot | None:
     """Give the annotator a task: the one already leased, else the next one in order, else None when there is none.
 
     Raises Refused when the project is not open, the annotator is not let in, or has reached a cap of the project.
     """
+    material = Guideline.objects.filter(project=OuterRef("project"), material=True).order_by("-version")
     enrolment = (
         Enrolment.objects.select_for_update(no_key=True, of=("self",))
         .select_related("project", "annotator")
+        .annotate(must_have_read=Subquery(material.values("version")[:1]))
         .filter(annotator=annotator, project=project)
         .first()
     )
@@ -68,10 +75,14 @@ def claim(*, annotator: Annotator, project: Project) -> Slot | None:
     info: dict[str, Any] = {"routes": len(routes), "cursor": enrolment.cursor}
     if not exposed:
         info["exposure_cap"] = "reached"
+    if (enrolment.must_have_read or 0) > enrolment.guideline_read:
+        raise MustRead(_("The guideline has changed. Read it again before the next task."))
     slot = _on_demand(enrolment, routes, info)
     if slot is None and enrolment.status == Enrolment.Status.APPROVED:
         slot = _next_slot(enrolment, routes, now, info)
     if slot is None:
+        if enrolment.status != Enrolment.Status.APPROVED:
+            vetting.consider(enrolment=enrolment)  # nothing is left of training or test: a person may have to decide
         return None
     slot.status, slot.holder, slot.code, slot.queue_info = Status.LEASED, annotator, uuid.uuid4(), info
     slot.claimed_at, slot.leased_until = now, now + enrolment.project.lease
@@ -84,7 +95,6 @@ def claim(*, annotator: Annotator, project: Project) -> Slot | None:
 # Which tasks that are not work somebody gets, by the state of the enrolment. The first go before the others.
 _SERVED = {
     Enrolment.Status.TRAINING: (Purpose.TRAINING,),
-    Enrolment.Status.TESTING: (Purpose.TEST,),
     Enrolment.Status.APPROVED: (Purpose.CALIBRATION, Purpose.REPEAT, Purpose.GOLD),
 }
 
@@ -126,29 +136,33 @@ def _places(project: Project) -> int:
 
 def _on_demand(enrolment: Enrolment, routes: list[int], info: dict[str, Any]) -> Slot | None:
     """A new slot of a task that is not work and that this person is meant to see; None when there is none."""
-    purposes = list(_SERVED[Enrolment.Status(enrolment.status)])
-    if random.random() * 100 >= enrolment.project.gold_percent and Purpose.GOLD in purposes:
-        purposes.remove(Purpose.GOLD)
-    mine = Slot.objects.filter(holder=enrolment.annotator)
-    answered = mine.filter(task=OuterRef("repeat_of"), submitted_at__isnull=False)
-    order = Case(*(When(purpose=purpose, then=Value(at)) for at, purpose in enumerate(purposes)))
-    task = (
-        Task.objects.filter(
-            ~Exists(mine.filter(task=OuterRef("pk"))),
-            ~Q(purpose=Purpose.WORK),  # lets the planner see that the index of the few others will do
-            Q(repeat_of=None) | Exists(answered),
-            project=enrolment.project_id,
-            purpose__in=purposes,
-            route__in=routes,
-            status=Task.Status.OPEN,
+    if enrolment.status == Enrolment.Status.TESTING:
+        found = vetting.open_tests(enrolment)
+    else:
+        purposes = list(_SERVED[Enrolment.Status(enrolment.status)])
+        if Purpose.GOLD in purposes and not _gold_is_due(enrolment):
+            purposes.remove(Purpose.GOLD)
+        answered = Slot.objects.filter(
+            holder=enrolment.annotator, task=OuterRef("repeat_of"), submitted_at__isnull=False
         )
-        .order_by(order, Random())
-        .first()
-    )
+        order = Case(*(When(purpose=purpose, then=Value(at)) for at, purpose in enumerate(purposes)))
+        of_gold = ~Q(purpose=Purpose.GOLD) | gold.is_usable()
+        repeats = Q(repeat_of=None) | Exists(answered)
+        found = gold.unseen(enrolment, *purposes).filter(repeats, of_gold).alias(turn=order)
+    turns = [] if enrolment.status == Enrolment.Status.TESTING else ["turn"]
+    task = found.filter(route__in=routes).order_by(*turns, Random()).first()
     if task is None:
         return None
     info["why"] = task.purpose
     return Slot(project_id=task.project_id, task=task, route_id=task.route_id, rank=task.rank)
+
+
+def _gold_is_due(enrolment: Enrolment) -> bool:
+    """By lot, at the project's rate. The lot comes first: where it is high, nothing needs to be counted."""
+    project, lot = enrolment.project, random.random() * 100
+    if lot >= max(project.gold_percent, project.gold_new_percent):
+        return False
+    return lot < gold.rate_for(enrolment)
 
 
 def _next_slot(enrolment: Enrolment, routes: list[int], now: datetime, info: dict[str, Any]) -> Slot | None:

@@ -75,8 +75,10 @@ def submit(
         typing=typing,
     )
     record_answers([(annotation, given) for given in answers])
+    status = _status_after_answer(slot)
     Slot.objects.filter(pk=slot.pk).update(
-        status=_status_after_answer(slot),
+        status=status,
+        held_for=slot.held_for or (Slot.HeldFor.PAUSE if status == Status.HELD else ""),
         current_annotation=annotation,
         submitted_at=slot.submitted_at or timezone.now(),
         leased_until=None,
@@ -134,8 +136,11 @@ def record_answers(given: Sequence[tuple[Annotation, Given]]) -> None:
 def _status_after_answer(slot: Slot) -> Status:
     if slot.status == Status.LEASED or slot.place is None:
         return Status.SUBMITTED
-    if slot.status in (Status.SUBMITTED, Status.EXTRA):
+    if slot.status in Slot.ANSWERED:
         return Status(slot.status)
+    paused = Enrolment.objects.filter(project=slot.project_id, annotator=slot.holder_id, status=Enrolment.Status.PAUSED)
+    if paused.exists():  # it had the task open when it was paused: kept, and held like the rest
+        return Status.HELD
     return Status.SUBMITTED if _take_back(slot) else Status.EXTRA
 
 
@@ -223,7 +228,7 @@ def _give_back(slot: Slot, **fields) -> None:
     slot = Slot.objects.select_for_update(no_key=True, of=("self",)).get(pk=slot.pk)
     if slot.status == Status.LEASED:
         Slot.objects.filter(pk=slot.pk).update(leased_until=None, **fields)
-        _open_replacements([slot])
+        open_replacements([slot])
 
 
 @transaction.atomic
@@ -235,11 +240,11 @@ def expire_leases(*, batch: int = 500) -> int:
         .select_for_update(skip_locked=True, no_key=True)[:batch]
     )
     Slot.objects.filter(pk__in=[slot.pk for slot in over]).update(status=Status.EXPIRED, leased_until=None)
-    _open_replacements(over)
+    open_replacements(over)
     return len(over)
 
 
-def _open_replacements(slots: list[Slot]) -> None:
+def open_replacements(slots: list[Slot]) -> None:
     """Open the places of slots that were lost, but for tasks that were withdrawn meanwhile."""
     placed = [slot for slot in slots if slot.place is not None]
     tasks = Task.objects.filter(pk__in={slot.task_id for slot in placed}).order_by("pk").select_for_update(no_key=True)

@@ -1,9 +1,8 @@
-"""Making projects, publishing guidelines, and letting people in."""
+"""Making projects and publishing guidelines."""
 
 from django.db import transaction
 
-from annotate.models import Annotator, Enrolment, Guideline, Membership, Project, Question, Slot
-from annotate.services.ledger import release
+from annotate.models import Guideline, Project, Question
 
 DEFAULT_QUESTION = "Rank the outputs from best to worst. Outputs that are equally good share a place."
 
@@ -42,27 +41,3 @@ def publish_guideline(
         material=material,
         current=True,
     )
-
-
-@transaction.atomic
-def enrol(*, project: Project, user) -> Enrolment:
-    """Let a person work in a project, at once. Again for one who is in: nothing changes."""
-    annotator, _ = Annotator.objects.get_or_create(user=user, defaults={"kind": Annotator.Kind.PERSON})
-    Membership.objects.get_or_create(user=user, project=project, role=Membership.Role.ANNOTATOR)
-    enrolment, _ = Enrolment.objects.get_or_create(
-        annotator=annotator, project=project, defaults={"status": Enrolment.Status.APPROVED}
-    )
-    return enrolment
-
-
-@transaction.atomic
-def move_enrolment(*, enrolment: Enrolment, status: str, reason: str = "") -> None:
-    """Approve, pause or reject. The database refuses a step that is not in the diagram (see `Enrolment`).
-
-    Who is paused or rejected gives back the task that he has open; what he sends of it later is kept all the same.
-    """
-    Enrolment.objects.filter(pk=enrolment.pk).update(status=status, reason=reason)
-    if status in (Enrolment.Status.PAUSED, Enrolment.Status.REJECTED):
-        leased = Slot.objects.filter(project=enrolment.project_id, holder=enrolment.annotator_id)
-        for slot in leased.filter(status=Slot.Status.LEASED):
-            release(slot=slot)

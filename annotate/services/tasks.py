@@ -36,6 +36,7 @@ class NewTask:
     tree: dict | None = None
     purpose: str = Task.Purpose.WORK
     repeat_of: Task | None = None
+    copy_of: Task | None = None
     judges: int = 0  # answers that come with it; the target is at least that
     people_on_top: bool = False  # they are no people's: as many places as ever are added to theirs
 
@@ -112,6 +113,7 @@ def _row(project: Project, task: NewTask, batch: Batch | None, route: Route) -> 
         language=task.language,
         purpose=task.purpose,
         repeat_of=task.repeat_of,
+        copy_of=task.copy_of,
         skills=sorted(set(task.skills)),
         categories=sorted(set(task.categories)),
         batch=batch,

@@ -23,7 +23,7 @@ from annotate.forms import DraftForm, SkipForm, SubmitForm, answer_fields
 from annotate.models import Flag, Guideline, Project, Slot
 from annotate.models.people import Harm
 from annotate.rendering import markdown_html, plain_lines
-from annotate.services import claims, desk, ledger
+from annotate.services import claims, desk, ledger, vetting
 from annotate.sheet import Sheet, branches
 from jobs.requests import PageRequest
 
@@ -53,7 +53,7 @@ def submit(request: PageRequest, slug: str, code: UUID) -> HttpResponse:
     found = sheet.read()
     if form.is_valid() and not found.errors:
         try:
-            ledger.submit(
+            vetting.submit(
                 slot=slot,
                 answers=found.answers,
                 idempotency_key=form.cleaned_data["key"],

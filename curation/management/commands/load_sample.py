@@ -11,7 +11,7 @@ from django.core.management.base import BaseCommand
 from django.utils.crypto import salted_hmac
 
 from annotate.models import Membership
-from annotate.services.projects import enrol
+from annotate.services.enrolments import enrol
 from curation.models import TrainingRun
 from curation.sample.loading import load, recorded
 

@@ -1,0 +1,108 @@
+"""Work that is held: answers that stay, and count nowhere, until a manager restores whoever gave them.
+
+A held slot leaves its place. Where the consensus of the task changes without the answer the place opens to somebody
+else; elsewhere it stays empty, and is taken back when the person is restored. What somebody else has answered by then
+keeps its place, and the restored answer becomes extra, as a late one does.
+"""
+
+from collections.abc import Iterable
+
+from django.db import transaction
+from django.db.models import Exists, OuterRef
+
+from annotate.models import Enrolment, Guideline, Project, Slot, Task
+from annotate.services import consensus, ledger
+from annotate.services.judgements import asked
+from jobs.services import enqueue
+
+Status, HeldFor = Slot.Status, Slot.HeldFor
+JOB = "annotate.reopen_held"
+
+
+def hold(*, enrolment: Enrolment) -> int:
+    """Hold all work of the person in the project, and have the places looked at that the consensus needs filled again."""
+    answered = Slot.objects.filter(
+        project=enrolment.project_id,
+        holder=enrolment.annotator_id,
+        status__in=[Status.SUBMITTED, Status.EXTRA],
+        place__isnull=False,
+    )
+    held = answered.update(status=Status.HELD, held_for=HeldFor.PAUSE)
+    if held:
+        parameters = {"enrolment": enrolment.pk}
+        enqueue(kind=JOB, parameters=parameters, key=f"enrolment {enrolment.pk}", actor=None)
+    return held
+
+
+def restore(*, enrolment: Enrolment) -> int:
+    """Let the held work count again: in its place where nobody answered there meanwhile, else as extra."""
+    held = Slot.objects.filter(
+        project=enrolment.project_id, holder=enrolment.annotator_id, status=Status.HELD, held_for=HeldFor.PAUSE
+    )
+    return sum(_restore(chunk) for chunk in consensus.in_chunks(sorted(held.values_list("pk", flat=True))))
+
+
+def _restore(slots: Iterable[int]) -> int:
+    held = Slot.objects.filter(pk__in=list(slots), status=Status.HELD).order_by("pk")
+    rows = list(held.select_for_update(no_key=True, of=("self",)))
+    tasks = sorted({row.task_id for row in rows})
+    list(Task.objects.filter(pk__in=tasks).order_by("pk").select_for_update(no_key=True).values_list("pk"))
+    same_place = Slot.objects.filter(task=OuterRef("task"), place=OuterRef("place"))
+    Slot.objects.filter(
+        Exists(same_place.filter(pk__in=[row.pk for row in rows])), task__in=tasks, status=Status.OPEN
+    ).delete()
+    taken = same_place.filter(status__in=[Status.LEASED, Status.SUBMITTED])
+    of_these = Slot.objects.filter(pk__in=[row.pk for row in rows])
+    extra = list(of_these.filter(Exists(taken)).values_list("pk", flat=True))
+    Slot.objects.filter(pk__in=extra).update(status=Status.EXTRA, held_for="")
+    of_these.filter(status=Status.HELD).update(status=Status.SUBMITTED, held_for="")
+    return len(rows)
+
+
+def reopen_changed(*, enrolment: Enrolment) -> int:
+    """Open the places of held answers without which the consensus of their task is another. Returns how many.
+
+    Consensus is worked out without them, kept, and compared with what stood before.
+    """
+    project = enrolment.project
+    held = Slot.objects.filter(project=project, holder=enrolment.annotator_id, status=Status.HELD)
+    tasks = set(held.filter(held_for=HeldFor.PAUSE).values_list("task", flat=True))
+    changed: set[int] = set()
+    for question in asked(project):
+        rows = consensus.current(question).filter(task__in=tasks)
+        before = {consensus.At(row.task_id, row.completion_id, row.rule_id): row.value for row in rows}
+        found = consensus.work_out(question)
+        after = {at: one.value for at, one in found.items() if at.task in tasks}
+        changed |= {at.task for at in {*before, *after} if before.get(at) != after.get(at)}
+        consensus.keep(question=question, found=found)
+    reopened = 0
+    for chunk in consensus.in_chunks(sorted(changed)):
+        with transaction.atomic():
+            list(Task.objects.filter(pk__in=chunk).order_by("pk").select_for_update(no_key=True).values_list("pk"))
+            live = Slot.objects.filter(task=OuterRef("task"), place=OuterRef("place"), status__in=Slot.LIVE)
+            empty = list(held.filter(~Exists(live), task__in=chunk, held_for=HeldFor.PAUSE))
+            ledger.open_replacements(empty)
+            reopened += len(empty)
+    return reopened
+
+
+@transaction.atomic
+def reopen_incomplete(*, project: Project, guideline: Guideline) -> int:
+    """Have tasks that are half done judged anew: answers given before this version are held, their places open.
+
+    Tasks all of whose places are filled stay as they are: they are whole, in their own epoch. Returns how many answers.
+    """
+    waiting = Slot.objects.filter(task=OuterRef("pk"), status__in=[Status.OPEN, Status.LEASED])
+    tasks = Task.objects.filter(
+        Exists(waiting), project=project, status=Task.Status.OPEN, purpose=Task.Purpose.WORK
+    ).values_list("pk", flat=True)
+    held = 0
+    for chunk in consensus.in_chunks(sorted(tasks)):
+        old = Slot.objects.filter(task__in=chunk, status=Status.SUBMITTED, place__isnull=False).exclude(
+            current_annotation__guideline__version__gte=guideline.version
+        )
+        rows = list(old.order_by("pk").select_for_update(no_key=True, of=("self",)))
+        Slot.objects.filter(pk__in=[row.pk for row in rows]).update(status=Status.HELD, held_for=HeldFor.GUIDELINE)
+        ledger.open_replacements(rows)
+        held += len(rows)
+    return held

@@ -1,0 +1,335 @@
+"""What follows from an answer to a task whose answer is known: training, test, and gold in the stream of work.
+
+Training ends when enough of it was right; each part of the test is decided by its own rule, and all of them have to say
+yes; gold warns and, where somebody is almost certainly below the project's target, pauses. Nothing here looks at how far
+somebody agrees with his peers: no automatic step follows from that. docs/vetting.md has the rules with their figures.
+"""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from django.db import transaction
+from django.db.models import Avg, Exists, F, OuterRef, Q, QuerySet
+from django.utils.translation import gettext as _
+
+from annotate.models import (
+    Annotation,
+    Answer,
+    Attempt,
+    Decision,
+    Enrolment,
+    GoldAnswer,
+    GoldResult,
+    Project,
+    Question,
+    Slot,
+    Task,
+    VettingStep,
+)
+from annotate.services import enrolments, gold, ledger
+from annotate.vetting import rules
+from annotate.vetting.watching import cusum
+
+Status, Purpose, Step = Enrolment.Status, Task.Purpose, VettingStep.Kind
+TRAINING_DEFAULTS = {"least": 5, "share": 0.7, "most": 15}
+PART_DEFAULTS: dict[str, dict[str, Any]] = {
+    Step.FLAGS: {"kind": "sprt"},
+    Step.RANKINGS: {"kind": "sprt"},
+    Step.DEMONSTRATIONS: {"kind": "mean"},
+}
+RETEST_DEFAULT = {"kind": "fixed", "n": 6, "right": 4}
+SURE, LEAST_GOLD = 0.9, 20
+"""Gold pauses where P(p ≥ target) ≤ 1 - SURE, on LEAST_GOLD tasks or more; below that it does nothing by itself."""
+
+
+# --- Steps ------------------------------------------------------------------------------------------------------------
+
+
+def steps_of(project: Project) -> dict[str, dict[str, Any]]:
+    """The settings of each step that the project has, in the order of the steps."""
+    found = dict(project.vetting_steps.values_list("kind", "settings"))
+    return {kind: found[kind] for kind in Step.values if kind in found}
+
+
+def parts_of(steps: dict[str, dict[str, Any]]) -> list[str]:
+    return [kind for kind in VettingStep.PARTS if kind in steps]
+
+
+def part_of(question: Question) -> str:
+    """The part of the test that answers to a question belong to."""
+    if question.kind in Question.PREFERENCES:
+        return Step.RANKINGS
+    return Step.DEMONSTRATIONS if question.kind == Question.Kind.DEMONSTRATION else Step.FLAGS
+
+
+# --- Results ----------------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Item:
+    """One task with a known answer, as somebody answered it: right or not in one part."""
+
+    slot: int
+    task: int
+    part: str
+    passed: bool
+    share: float
+    at: datetime
+
+
+def items(enrolment: Enrolment, purpose: str, *, since: datetime | None = None, part: str = "") -> list[Item]:
+    """What was answered of this purpose, in order, by the answers given before their author knew better.
+
+    An item passes in a part when all questions of that part are right. `since`: of tasks taken from then on.
+    """
+    rows = GoldResult.objects.filter(
+        annotation__slot__holder=enrolment.annotator_id,
+        annotation__slot__project=enrolment.project_id,
+        annotation__slot__task__purpose=purpose,
+        annotation__informed=False,
+        gold__current=True,
+    )
+    if since:
+        rows = rows.filter(annotation__slot__claimed_at__gte=since)
+    found: dict[tuple[int, str], dict[int, GoldResult]] = {}
+    ordered = rows.select_related("gold__question", "annotation__slot").order_by(
+        "annotation__slot__submitted_at", "annotation__slot", "annotation__revision"
+    )
+    for row in ordered:
+        key = row.annotation.slot_id, part_of(row.gold.question)
+        found.setdefault(key, {})[row.gold.question_id] = row  # of a question the latest answer
+    return [
+        _item(of_slot, list(results.values()))
+        for (_slot, of_slot), results in found.items()
+        if not part or of_slot == part
+    ]
+
+
+def _item(part: str, results: Sequence[GoldResult]) -> Item:
+    slot = results[0].annotation.slot
+    assert slot.submitted_at  # a constraint
+    share = sum(one.share for one in results) / len(results)
+    return Item(slot.pk, slot.task_id, part, all(one.passed for one in results), share, slot.submitted_at)
+
+
+def right(found: Iterable[Item]) -> tuple[int, int]:
+    """How many tasks are right in all their parts, of how many."""
+    by_slot: dict[int, bool] = {}
+    for one in found:
+        by_slot[one.slot] = by_slot.get(one.slot, True) and one.passed
+    return sum(by_slot.values()), len(by_slot)
+
+
+# --- The verbs --------------------------------------------------------------------------------------------------------
+
+
+@transaction.atomic
+def submit(*, slot: Slot, **said: Any) -> Annotation:
+    """Record an answer (`ledger.submit`) and, where the task's answer is known, do what follows from it."""
+    if slot.task.purpose == Purpose.WORK:
+        return ledger.submit(slot=slot, **said)
+    enrolment = Enrolment.objects.filter(project=slot.project_id, annotator=slot.holder_id).first()
+    row = enrolments.locked(enrolment) if enrolment else None  # before the slot, as in a claim
+    annotation = ledger.submit(slot=slot, **said)
+    if slot.task.purpose in gold.KNOWN_PURPOSES and not annotation.informed:
+        gold.score(annotation, slot.task)
+        if row:
+            consider(enrolment=row)
+    return annotation
+
+
+def consider(*, enrolment: Enrolment) -> None:
+    """Decide what the answers so far decide. The caller has locked the enrolment. Without news nothing is decided twice."""
+    if enrolment.status == Status.TRAINING:
+        _consider_training(enrolment)
+    elif enrolment.status == Status.TESTING:
+        _consider_test(enrolment)
+    elif enrolment.status == Status.APPROVED:
+        _consider_gold(enrolment)
+
+
+def _consider_training(enrolment: Enrolment) -> None:
+    steps = steps_of(enrolment.project)
+    if Step.TRAINING not in steps:  # brought there by hand, and out of it by hand
+        return
+    rule = TRAINING_DEFAULTS | steps[Step.TRAINING]
+    attempt = enrolments.latest_attempt(enrolment)
+    k, n = right(items(enrolment, Purpose.TRAINING, since=attempt.created_at if attempt else None))
+    known, data = {"kind": "training"} | rule, {"k": k, "n": n}
+    if n >= rule["least"] and k >= rule["share"] * n:
+        if parts_of(steps) and gold.unseen(enrolment, Purpose.TEST).exists():
+            enrolments.move(enrolment=enrolment, to=Status.TESTING, rule=known, data=data)
+        else:
+            enrolments.move(enrolment=enrolment, to=Status.APPROVED, rule=known, data=data)
+    elif n >= rule["most"] or not gold.unseen(enrolment, Purpose.TRAINING).exists():
+        if attempt and attempt.kind == Attempt.Kind.RETRAINING:
+            reason = _("The training that was asked for did not end well.")
+            enrolments.move(enrolment=enrolment, to=Status.PAUSED, rule=known, data=data, reason=reason)
+        else:
+            _undecided(enrolment, attempt, known, data)
+
+
+@dataclass(frozen=True)
+class Part:
+    """Where somebody stands in one part of the test."""
+
+    kind: str
+    rule: Any
+    outcome: str
+    k: int  # right; of demonstrations the sum of marks
+    n: int  # items; of demonstrations pieces that were marked
+    figures: dict[str, Any]
+
+    @property
+    def as_data(self) -> dict[str, Any]:
+        return {"outcome": self.outcome, "k": self.k, "n": self.n} | self.figures
+
+
+def test_parts(enrolment: Enrolment, attempt: Attempt | None = None) -> list[Part]:
+    """Each part of the test of an attempt (by default the latest), with what its rule says so far."""
+    attempt = attempt or enrolments.latest_attempt(enrolment)
+    steps = steps_of(enrolment.project)
+    since = attempt.created_at if attempt else None
+    again = attempt is not None and attempt.kind == Attempt.Kind.RETEST
+    answered = items(enrolment, Purpose.TEST, since=since)
+    found = []
+    for kind in parts_of(steps):
+        if kind == Step.DEMONSTRATIONS:
+            if not again:
+                found.append(_demonstrations(enrolment, steps[kind], since))
+            continue
+        chosen = steps[kind].get("retest", RETEST_DEFAULT) if again else steps[kind].get("rule", PART_DEFAULTS[kind])
+        rule = rules.from_settings(chosen)
+        assert not isinstance(rule, rules.Mean)  # `vetting_steps` refuses it of counted parts
+        verdict = rules.decide(rule, [one.passed for one in answered if one.part == kind])
+        found.append(Part(kind, rule, verdict.outcome, verdict.k, verdict.n, verdict.figures))
+    return found
+
+
+def _demonstrations(enrolment: Enrolment, settings: dict[str, Any], since: datetime | None) -> Part:
+    rule = rules.from_settings(settings.get("rule", PART_DEFAULTS[Step.DEMONSTRATIONS]))
+    assert isinstance(rule, rules.Mean)
+    pieces = demonstrations(enrolment.project).filter(annotation__slot__holder=enrolment.annotator_id)
+    if since:
+        pieces = pieces.filter(annotation__slot__claimed_at__gte=since)
+    marks = [
+        float(mark) for mark in pieces.annotate(mark=Avg("ratings__rating")).values_list("mark", flat=True) if mark
+    ]
+    mean = round(sum(marks) / len(marks), 6) if marks else None
+    figures = {"mean": mean}
+    return Part(Step.DEMONSTRATIONS, rule, rule.outcome_of(marks), round(sum(marks)), len(marks), figures)
+
+
+def demonstrations(project: Project) -> QuerySet[Answer]:
+    """The pieces that stand of those written in the test, the oldest first."""
+    found = Answer.objects.filter(
+        question__project=project,
+        question__kind=Question.Kind.DEMONSTRATION,
+        annotation__slot__task__purpose=Purpose.TEST,
+        annotation__slot__current_annotation=F("annotation"),
+    )
+    return found.order_by("annotation__created_at", "pk")
+
+
+def _consider_test(enrolment: Enrolment) -> None:
+    attempt = enrolments.latest_attempt(enrolment)
+    parts = test_parts(enrolment, attempt)
+    if not parts:
+        return
+    outcomes = {part.outcome for part in parts}
+    known = {"kind": "test", "parts": {part.kind: rules.to_settings(part.rule) for part in parts}}
+    data = {part.kind: part.as_data for part in parts}
+    if rules.REJECT in outcomes:
+        failed_again = attempt is not None and attempt.kind == Attempt.Kind.RETEST
+        if failed_again and Step.TRAINING in steps_of(enrolment.project):
+            reason = _("The short test on the new guideline was not passed.")
+            enrolments.move(
+                enrolment=enrolment,
+                to=Status.TRAINING,
+                kind=Decision.Kind.RETRAIN,
+                rule=known,
+                data=data,
+                reason=reason,
+            )
+        elif failed_again:
+            _undecided(enrolment, attempt, known, data)
+        else:
+            enrolments.move(enrolment=enrolment, to=Status.REJECTED, rule=known, data=data)
+    elif outcomes == {rules.APPROVE}:
+        enrolments.move(enrolment=enrolment, to=Status.APPROVED, rule=known, data=data)
+    elif not waits_for_marks(parts) and not open_tests(enrolment, parts).exists():
+        _undecided(enrolment, attempt, known, data)
+
+
+def waits_for_marks(parts: Iterable[Part]) -> bool:
+    return any(part.kind == Step.DEMONSTRATIONS and part.outcome == rules.GOING_ON for part in parts)
+
+
+def _undecided(enrolment: Enrolment, attempt: Attempt | None, rule: dict, data: dict) -> None:
+    """Say once an attempt that a person has to decide."""
+    said = Decision.objects.filter(enrolment=enrolment, attempt=attempt, kind=Decision.Kind.UNDECIDED)
+    if not said.exists():
+        enrolments.note(enrolment=enrolment, kind=Decision.Kind.UNDECIDED, rule=rule, data=data)
+
+
+def counted_since(enrolment: Enrolment) -> datetime | None:
+    """From when on gold counts: who was let in or restored begins anew."""
+    begun = [Decision.Kind.APPROVE, Decision.Kind.RESTORE]
+    return enrolment.decisions.filter(kind__in=begun).order_by("-pk").values_list("created_at", flat=True).first()
+
+
+def _consider_gold(enrolment: Enrolment) -> None:
+    target = enrolment.project.gold_target_percent / 100
+    since = counted_since(enrolment)
+    answered = items(enrolment, Purpose.GOLD, since=since)
+    k, n = right(answered)
+    if n < LEAST_GOLD:
+        return
+    p = rules.p_at_least(k, n, target)
+    rule = {"kind": "gold", "target": target, "sure": SURE, "least": LEAST_GOLD}
+    data = {"k": k, "n": n, "p_at_least": round(p, 6)}
+    if p <= 1 - SURE:
+        reason = _("Right on %(k)d of %(n)d tasks whose answer the researchers know; the project wants %(target)d %%.")
+        reason %= {"k": k, "n": n, "target": enrolment.project.gold_target_percent}
+        enrolments.move(enrolment=enrolment, to=Status.PAUSED, rule=rule, data=data, reason=reason)
+        return
+    alarms = cusum(
+        [not passed for passed in passes(answered)], good=1 - target - 0.1 if target <= 0.85 else 0.05
+    ).alarms
+    warned = enrolment.decisions.filter(kind=Decision.Kind.WARN)
+    if since:
+        warned = warned.filter(created_at__gt=since)
+    if len(alarms) > warned.count():
+        reason = _(
+            "Lately more of your answers differ from the researchers' than before. Please read the guideline again."
+        )
+        enrolments.note(enrolment=enrolment, kind=Decision.Kind.WARN, rule={"kind": "cusum"}, data=data, reason=reason)
+
+
+def passes(found: Iterable[Item]) -> list[bool]:
+    """Right or not, task by task, in order."""
+    by_slot: dict[int, bool] = {}
+    for one in found:
+        by_slot[one.slot] = by_slot.get(one.slot, True) and one.passed
+    return list(by_slot.values())
+
+
+# --- Which tasks come -------------------------------------------------------------------------------------------------
+
+
+def open_tests(enrolment: Enrolment, parts: Iterable[Part] | None = None) -> QuerySet[Task]:
+    """Test tasks of the parts that are not decided yet; of a project without parts all of them: a person decides."""
+    parts = list(parts or test_parts(enrolment))
+    if not parts:
+        return gold.unseen(enrolment, Purpose.TEST)
+    going_on = [part.kind for part in parts if part.outcome == rules.GOING_ON]
+    answers = GoldAnswer.objects.filter(task=OuterRef("pk"), current=True)
+    preference = Q(Exists(answers.filter(question__kind__in=Question.PREFERENCES)))
+    others = Q(Exists(answers.exclude(question__kind__in=Question.PREFERENCES)))
+    of_part = {Step.RANKINGS: preference, Step.FLAGS: others, Step.DEMONSTRATIONS: Q(~Exists(answers))}
+    wanted = Q(pk__in=[])
+    for kind in going_on:
+        wanted |= of_part[VettingStep.Kind(kind)]
+    return gold.unseen(enrolment, Purpose.TEST).filter(wanted)
