@@ -185,6 +185,7 @@ def test_a_guideline_of_another_shape_is_refused(world, ada, field, value):
 
 def project_form(project: Project | None = None, **fields) -> dict[str, object]:
     names = ["slug", "name", "status", "overlap", "shared_percent", "shared_overlap", "max_overlap", "gold_percent"]
+    names += ["gold_new_percent", "gold_new_tasks", "gold_target_percent"]
     source = project or Project(slug="fresh", name="Fresh")
     inline = {"memberships-TOTAL_FORMS": 0, "memberships-INITIAL_FORMS": 0}
     return inline | {name: getattr(source, name) for name in [*names, "lease_minutes", "confidence_percent"]} | fields

@@ -114,6 +114,7 @@ class TestEpochs:
         self.answered(world, "ben", first, 1, 2, 3)
         self.answered(world, "ana", first, 1, 2, 3)
         second = publish_guideline(project=world.project, text="The kind one first.", material=True)
+        world.project.enrolments.update(guideline_read=second.version)
         self.answered(world, "ben", second, 3, 2, 1)  # of the second task, which ana judged by the first
         assert figures(world, 1)["pairwise_agreement_count"].value == 1
         later, across = figures(world, 2)["pairwise_agreement_count"], figures(world, None)["pairwise_agreement_count"]

@@ -213,7 +213,8 @@ def test_an_answer_changed_after_the_feedback_is_not_scored(world):
     known_tasks(world, 2, Purpose.TRAINING)
     enrolments.move(enrolment=enrolment, to=Status.TRAINING, kind=Decision.Kind.RETRAIN, actor=world.users["mina"])
     slot = do(world, "ana", *WRONG)
-    Slot.objects.filter(pk=slot.pk).update(informed_at=slot.claimed_at)
+    slot.refresh_from_db()
+    assert slot.informed_at  # the feedback stands there at once
     vetting.submit(slot=slot, answers=[world.ranking(slot, *RIGHT)], idempotency_key=uuid4())
     assert vetting.right(vetting.items(enrolment, Purpose.TRAINING)) == (0, 1)
 

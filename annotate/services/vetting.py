@@ -12,6 +12,7 @@ from typing import Any
 
 from django.db import transaction
 from django.db.models import Avg, Exists, F, OuterRef, Q, QuerySet
+from django.utils import timezone
 from django.utils.translation import gettext as _
 
 from annotate.models import (
@@ -135,6 +136,8 @@ def submit(*, slot: Slot, **said: Any) -> Annotation:
     annotation = ledger.submit(slot=slot, **said)
     if slot.task.purpose in gold.KNOWN_PURPOSES and not annotation.informed:
         gold.score(annotation, slot.task)
+        if slot.task.purpose == Purpose.TRAINING:  # the feedback stands there at once
+            Slot.objects.filter(pk=slot.pk, informed_at=None).update(informed_at=timezone.now())
         if row:
             consider(enrolment=row)
     return annotation
