@@ -5,6 +5,8 @@ import os
 import sys
 from contextlib import nullcontext
 
+WITHOUT_SERVERS = (["measure"], ["operating_characteristics"], ["enrolment_diagram"])  # they only reckon
+
 
 def main() -> None:
     os.environ.setdefault("DJANGO_SETTINGS_MODULE", "config.settings")
@@ -17,7 +19,7 @@ def main() -> None:
         if (postgres or valkey) and embedded.installed():
             if not os.environ.get("SECRET_KEY"):
                 os.environ["SECRET_KEY"] = embedded.secret_key()
-            if sys.argv[1:2] not in (["measure"], ["operating_characteristics"]):  # which only reckon
+            if sys.argv[1:2] not in WITHOUT_SERVERS:
                 servers = embedded.servers(
                     postgres=postgres, valkey=valkey, say=lambda line: print(line, file=sys.stderr)
                 )

@@ -1,6 +1,8 @@
-"""The admin of people judging. Changes go through the services; ledgers and snapshots are read only."""
+"""The admin of people judging. Changes go through the services; ledgers and snapshots are read only.
 
-from django import forms
+Who judges, and who is let in, is in `annotate.admin_vetting`.
+"""
+
 from django.contrib import admin, messages
 from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
@@ -8,25 +10,23 @@ from django.utils.translation import gettext_lazy as _
 from annotate.admin_forms import (
     BatchForm,
     GuidelineForm,
-    NewEnrolmentForm,
     ProjectForm,
     QuestionForm,
     RuleForm,
     TokenForm,
 )
+from annotate.admin_vetting import Kept
 from annotate.errors import Refused
 from annotate.models import (
     Adjudication,
     Agreement,
     Annotation,
-    Annotator,
     ApiToken,
     Batch,
     Completion,
     CompletionSource,
     Consensus,
     Draft,
-    Enrolment,
     Flag,
     Guideline,
     HelpRequest,
@@ -38,16 +38,8 @@ from annotate.models import (
     Slot,
     Task,
 )
-from annotate.services import abilities, asking, enrolments, ledger, projects, tokens
+from annotate.services import asking, ledger, projects, tokens
 from jobs.admin import ReadOnly
-
-
-class Kept:
-    """For rows that are never deleted: judgements point at them, or they are part of what was said."""
-
-    def has_delete_permission(self, request, obj=None):
-        return False
-
 
 # --- Projects and what they ask ---------------------------------------------------------------------------------------
 
@@ -223,78 +215,7 @@ class RuleAdmin(VersionedAdmin):
         asking.retire_rule(rule=obj)
 
 
-# --- People -----------------------------------------------------------------------------------------------------------
-
-
-@admin.register(Annotator)
-class AnnotatorAdmin(Kept, admin.ModelAdmin):
-    """What somebody knows can be changed here; what he agreed to see is his own to say."""
-
-    list_display = ["pseudonym", "kind", "user", "languages", "skills", "source", "source_name", "created_at"]
-    list_filter = ["kind"]
-    list_select_related = ["user"]
-    search_fields = ["pseudonym", "user__username", "source", "source_name"]
-    fields = ["pseudonym", "kind", "user", "source", "source_name", "languages", "skills", "harm_categories"]
-    readonly_fields = ["pseudonym", "kind", "user", "source", "source_name", "harm_categories"]
-
-    def save_model(self, request, obj, form, change):
-        abilities.change_abilities(annotator=obj, languages=obj.languages, skills=obj.skills)
-
-    def has_add_permission(self, request):
-        return False
-
-
-@admin.register(Enrolment)
-class EnrolmentAdmin(Kept, admin.ModelAdmin):
-    list_display = ["annotator", "user", "project", "status", "team", "reason", "created_at"]
-    list_filter = ["status", "project", "team"]
-    list_select_related = ["annotator__user", "project"]
-    search_fields = ["annotator__pseudonym", "annotator__user__username"]
-    actions = ["approve", "pause", "reject"]
-
-    @admin.display(description=_("user"))
-    def user(self, enrolment):
-        return enrolment.annotator.user
-
-    def get_form(self, request, obj=None, change=False, **kwargs):
-        return super().get_form(
-            request, obj, change=change, form=forms.ModelForm if obj else NewEnrolmentForm, **kwargs
-        )
-
-    def get_fields(self, request, obj=None):
-        return ["annotator", "project", "status", "reason", "team"] if obj else ["project", "user"]
-
-    def get_readonly_fields(self, request, obj=None):
-        return ["annotator", "project", "status", "reason"] if obj else []
-
-    def save_model(self, request, obj, form, change):
-        if change:
-            abilities.move_to_team(enrolment=obj, team=obj.team)
-        else:
-            made = enrolments.enrol(project=obj.project, user=form.cleaned_data["user"])
-            obj.pk, obj.annotator, obj._state.adding = made.pk, made.annotator, False
-
-    @admin.action(description=_("Approve"), permissions=["change"])
-    def approve(self, request, queryset):
-        self._move(request, queryset, Enrolment.Status.APPROVED)
-
-    @admin.action(description=_("Pause"), permissions=["change"])
-    def pause(self, request, queryset):
-        self._move(request, queryset, Enrolment.Status.PAUSED)
-
-    @admin.action(description=_("Reject"), permissions=["change"])
-    def reject(self, request, queryset):
-        self._move(request, queryset, Enrolment.Status.REJECTED)
-
-    def _move(self, request, queryset, status):
-        moved = 0
-        for enrolment in queryset.select_related("annotator", "project"):
-            try:
-                enrolments.move(enrolment=enrolment, to=status, actor=request.user)
-                moved += 1
-            except Refused as refused:
-                self.message_user(request, str(refused), messages.ERROR)
-        self.message_user(request, _("%(moved)d changed.") % {"moved": moved})
+# --- Tokens -----------------------------------------------------------------------------------------------------------
 
 
 @admin.register(ApiToken)

@@ -11,10 +11,23 @@ from django.core.exceptions import NON_FIELD_ERRORS, ValidationError
 from django.utils.text import format_lazy
 from django.utils.translation import gettext_lazy as _
 
-from annotate.models import ApiToken, Batch, Enrolment, Guideline, Harm, Project, Question, Rule
+from annotate.languages import LANGUAGE
+from annotate.models import (
+    Annotator,
+    ApiToken,
+    Batch,
+    Enrolment,
+    Guideline,
+    Harm,
+    Invitation,
+    Level,
+    Project,
+    Question,
+    Rule,
+)
 from annotate.models.projects import LANGUAGES
 from annotate.question_settings import KNOWN
-from annotate.services import asking
+from annotate.services import asking, invitations
 from annotate.services.presets import check_slug
 
 EXAMPLE = {"prompt", "outputs", "answer", "why"}
@@ -249,6 +262,90 @@ class NewEnrolmentForm(forms.ModelForm):
     class Meta:
         model = Enrolment
         fields = ["project"]
+
+
+class TeamForm(forms.ModelForm):
+    class Meta:
+        model = Enrolment
+        fields = ["team"]
+
+
+class ReasonForm(forms.Form):
+    reason = forms.CharField(
+        label=_("Reason"),
+        max_length=500,
+        widget=forms.Textarea(attrs={"rows": 3, "class": "vLargeTextField"}),
+        help_text=_("Everybody who is chosen here reads it, on the own page and by e-mail."),
+        error_messages={"required": _("Say why: the person reads it.")},
+    )
+
+
+class AnnotatorForm(forms.ModelForm):
+    """What somebody knows, and a level of a language that was verified by hand."""
+
+    verify_language = forms.CharField(
+        label=_("Verify a language"), max_length=35, required=False, help_text=_("Its code, such as en or zh.")
+    )
+    verify_level = forms.ChoiceField(
+        label=_("Level"),
+        choices=[("", _("none: what was verified no longer holds")), *Level.choices],
+        required=False,
+    )
+
+    class Meta:
+        model = Annotator
+        fields = ["languages", "skills"]
+
+    def clean_verify_language(self) -> str:
+        code = self.cleaned_data["verify_language"].strip()
+        if code and not LANGUAGE.fullmatch(code):
+            raise ValidationError(_("“%(code)s” is no code of a language. English is en, Chinese zh.") % {"code": code})
+        return code
+
+    def clean(self) -> dict[str, Any]:
+        said = super().clean() or {}
+        if said.get("verify_level") and not said.get("verify_language") and "verify_language" not in self.errors:
+            self.add_error("verify_language", _("Say of which language."))
+        return said
+
+
+class InvitationForm(forms.ModelForm):
+    """Invites by e-mail, by a link that is handed on, or both."""
+
+    emails = forms.CharField(
+        label=_("E-mail addresses"),
+        required=False,
+        widget=forms.Textarea(attrs={"rows": 6, "class": "vLargeTextField"}),
+        help_text=_("One a line. Each gets a link of his own that one person can use."),
+    )
+    people = forms.IntegerField(
+        label=_("A link for so many people"),
+        required=False,
+        min_value=1,
+        max_value=10_000,
+        help_text=_("To hand on yourself. Empty: no such link."),
+    )
+    days = forms.IntegerField(
+        label=_("Days that it holds"), initial=invitations.DAYS, min_value=1, max_value=invitations.MOST_DAYS
+    )
+
+    class Meta:
+        model = Invitation
+        fields = ["project"]
+
+    def clean_emails(self) -> list[str]:
+        found = [line.strip() for line in self.cleaned_data["emails"].splitlines() if line.strip()]
+        if wrong := [email for email in found if not invitations.is_address(email)]:
+            raise ValidationError(_("No e-mail address: %(wrong)s") % {"wrong": ", ".join(wrong)})
+        if len(found) > invitations.MOST_ADDRESSES:
+            raise ValidationError(_("At most %(most)d addresses at once.") % {"most": invitations.MOST_ADDRESSES})
+        return found
+
+    def clean(self) -> dict[str, Any]:
+        said = super().clean() or {}
+        if not self.errors and not said["emails"] and not said["people"]:
+            raise ValidationError(_("Give addresses, or for how many people a link is to be."))
+        return said
 
 
 class TokenForm(forms.ModelForm):

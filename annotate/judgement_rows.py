@@ -19,6 +19,9 @@ MOST_STRENGTH = 4
 MOST_SLUGS, MOST_NODES, LONGEST_NODE = 20, 300, 2000
 SLUG = re.compile("[a-z0-9][a-z0-9_-]*")
 ROLES = ("system", "user", "assistant")
+PURPOSES = ("work", "training", "test", "gold", "calibration")
+KNOWN_PURPOSES = ("training", "test", "gold")  # whose answer researchers may know
+LONGEST_REASON = 5000
 FIELDS = {
     "row": (
         "id",
@@ -32,9 +35,12 @@ FIELDS = {
         "categories",
         "batch",
         "tree",
+        "purpose",
+        "known",
     ),
     "completion": ("id", "text", "model", "models"),
     "judgement": ("annotator", "ranking", "strength"),
+    "known": ("researcher", "ranking", "strength", "reason"),
 }
 
 
@@ -68,6 +74,16 @@ class Judgement:
 
 
 @dataclass(frozen=True)
+class Known:
+    """What a researcher answers: as a judgement, with the reason."""
+
+    researcher: str
+    tiers: dict[str, int]
+    strength: int | None = None
+    reason: str = ""
+
+
+@dataclass(frozen=True)
 class Row:
     line: int
     id: str
@@ -81,6 +97,8 @@ class Row:
     categories: tuple[str, ...] = ()
     batch: str = ""
     tree: dict[str, Any] | None = None
+    purpose: str = "work"
+    known: tuple[Known, ...] = ()
 
 
 def read_rows(file: BinaryIO) -> Iterator[Row | RowError]:
@@ -209,6 +227,7 @@ def _row(line: int, value: dict[str, Any]) -> Row:
     judges = [judgement.annotator for judgement in judgements]
     if twice := [name for number, name in enumerate(judges) if name in judges[:number]]:
         raise RowError(line, "judgements", _("“%(name)s” judges twice. Keep one of the two.") % {"name": twice[0]})
+    purpose = _purpose(fields)
     priority = fields["priority"].value if "priority" in fields else 0
     if type(priority) is not int or not 0 <= priority <= 9:
         raise fields["priority"].fail(_("A whole number from 0 to 9 is needed here."))
@@ -225,7 +244,38 @@ def _row(line: int, value: dict[str, Any]) -> Row:
         categories=_slugs(fields.get("categories")),
         batch=fields["batch"].text(limit=100).strip() if "batch" in fields else "",
         tree=_tree(fields["tree"]) if "tree" in fields else None,
+        purpose=purpose,
+        known=_known(fields["known"], ids) if "known" in fields else (),
     )
+
+
+def _purpose(fields: dict[str, "_Field"]) -> str:
+    """What the task is for. Places, and so judgements, are of work alone; answers are known of what measures people."""
+    purpose = fields["purpose"].value if "purpose" in fields else PURPOSES[0]
+    if purpose not in PURPOSES:
+        raise fields["purpose"].fail(_("It must be one of: %(purposes)s.") % {"purposes": ", ".join(PURPOSES)})
+    if purpose != PURPOSES[0] and "judgements" in fields and fields["judgements"].value:
+        raise fields["judgements"].fail(
+            _("Judgements come with work alone. Leave them out; what researchers answer stands in “known”.")
+        )
+    if purpose not in KNOWN_PURPOSES and "known" in fields:
+        raise fields["known"].fail(
+            _("Known answers come with these purposes alone: %(purposes)s. Name one in “purpose”, or leave them out.")
+            % {"purposes": ", ".join(KNOWN_PURPOSES)}
+        )
+    return purpose
+
+
+def _known(field: "_Field", ids: list[str]) -> tuple[Known, ...]:
+    found: dict[str, Known] = {}
+    for item in field.items(0):
+        fields = item.fields("known", ("researcher", "ranking"))
+        name = fields["researcher"].name()
+        if name in found:
+            raise fields["researcher"].fail(_("“%(name)s” answers twice. Keep one of the two.") % {"name": name})
+        reason = fields["reason"].text(limit=LONGEST_REASON, may_be_empty=True) if "reason" in fields else ""
+        found[name] = Known(name, _tiers(fields["ranking"], ids), _strength(fields.get("strength")), reason.strip())
+    return tuple(found.values())
 
 
 def _slugs(field: "_Field | None") -> tuple[str, ...]:
@@ -286,8 +336,13 @@ def _output(item: _Field) -> Output:
 
 def _judgement(item: _Field, ids: list[str]) -> Judgement:
     fields = item.fields("judgement", ("annotator", "ranking"))
+    tiers, strength = _tiers(fields["ranking"], ids), _strength(fields.get("strength"))
+    return Judgement(annotator=fields["annotator"].name(), tiers=tiers, strength=strength)
+
+
+def _tiers(ranking: _Field, ids: list[str]) -> dict[str, int]:
     tiers: dict[str, int] = {}
-    for tier, place in enumerate(fields["ranking"].items(1), 1):
+    for tier, place in enumerate(ranking.items(1), 1):
         tied = place.items(1) if isinstance(place.value, list) else [place]
         for output in tied:
             name = output.name()
@@ -299,7 +354,11 @@ def _judgement(item: _Field, ids: list[str]) -> Judgement:
             if name in tiers:
                 raise output.fail(_("“%(name)s” is ranked twice. Name it once.") % {"name": name})
             tiers[name] = tier
-    strength = fields["strength"].value if "strength" in fields else None
-    if strength is not None and (type(strength) is not int or not 1 <= strength <= MOST_STRENGTH):
-        raise fields["strength"].fail(_("A whole number from 1 to %(most)d is needed here.") % {"most": MOST_STRENGTH})
-    return Judgement(annotator=fields["annotator"].name(), tiers=tiers, strength=strength)
+    return tiers
+
+
+def _strength(field: "_Field | None") -> int | None:
+    strength = field.value if field else None
+    if field and strength is not None and (type(strength) is not int or not 1 <= strength <= MOST_STRENGTH):
+        raise field.fail(_("A whole number from 1 to %(most)d is needed here.") % {"most": MOST_STRENGTH})
+    return strength

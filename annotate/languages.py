@@ -3,6 +3,7 @@
 import re
 
 from django.utils.translation import get_language_info
+from django.utils.translation import gettext as _
 
 LANGUAGE = re.compile("[A-Za-z]{2,8}(-[A-Za-z0-9]{1,8})*")
 
@@ -21,6 +22,8 @@ def _part(part: str) -> str:
 
 def language_name(code: str) -> str:
     """Its name in the language of the page; the code itself where there is none."""
+    if code.lower() == "zh":  # Django knows it only as written in one script or the other
+        return _("Chinese")
     try:
         return str(get_language_info(code.lower())["name_translated"])
     except KeyError:

@@ -3,7 +3,7 @@
 from celery import shared_task
 
 from annotate.models import Enrolment, Project
-from annotate.services import agreement, consensus, holding, ledger
+from annotate.services import agreement, consensus, holding, ledger, notices
 from jobs.services import attempt
 
 
@@ -33,3 +33,10 @@ def reopen_held(job_id: str) -> None:
         if job:
             enrolment = Enrolment.objects.select_related("project").get(pk=job.parameters["enrolment"])
             holding.reopen_changed(enrolment=enrolment)
+
+
+@shared_task(name=notices.JOB)
+def send_notice(job_id: str) -> None:
+    with attempt(job_id) as job:
+        if job:
+            notices.send(**job.parameters)

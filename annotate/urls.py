@@ -1,6 +1,20 @@
 from django.urls import path
 
-from annotate.views import adjudication, agreement, exchange, mine, presets, projects, reviews, work
+from annotate.views import (
+    adjudication,
+    agreement,
+    exchange,
+    feedback,
+    gold,
+    mine,
+    presets,
+    projects,
+    reviews,
+    standing,
+    vetting,
+    way_in,
+    work,
+)
 
 urlpatterns = [
     path("projects/", projects.projects, name="projects"),
@@ -10,6 +24,13 @@ urlpatterns = [
     path("projects/<slug:slug>/agreement/", agreement.agreement, name="agreement"),
     path("projects/<slug:slug>/agreement/<slug:question>/pair/", agreement.agreement_pair, name="agreement_pair"),
     path("projects/<slug:slug>/claim/", work.claim, name="claim"),
+    path("projects/<slug:slug>/apply/", way_in.apply, name="apply"),
+    path("invitations/<uuid:code>/", way_in.invitation, name="invitation"),
+    path("projects/<slug:slug>/way-in/", way_in.steps, name="way_in"),
+    path("projects/<slug:slug>/way-in/profile/", way_in.profile, name="way_in_profile"),
+    path("projects/<slug:slug>/way-in/guideline/", way_in.guideline_read, name="way_in_guideline"),
+    path("projects/<slug:slug>/work/<uuid:code>/feedback/", way_in.training_feedback, name="training_feedback"),
+    path("me/languages/<str:language>/test/", way_in.language_test, name="language_test"),
     path("projects/<slug:slug>/work/<uuid:code>/", work.work, name="work"),
     path("projects/<slug:slug>/work/<uuid:code>/submit/", work.submit, name="submit"),
     path("projects/<slug:slug>/work/<uuid:code>/draft/", work.draft, name="draft"),
@@ -32,4 +53,21 @@ urlpatterns = [
     path("projects/<slug:slug>/mine/seen/", mine.decisions_seen, name="decisions_seen"),
     path("projects/<slug:slug>/adjudication/", adjudication.queue, name="adjudication"),
     path("projects/<slug:slug>/adjudication/<slug:question>/<int:task>/", adjudication.case, name="case"),
+    path("projects/<slug:slug>/annotators/", standing.annotators, name="annotators"),
+    path("projects/<slug:slug>/annotators/<str:pseudonym>/", standing.annotator, name="annotator"),
+    path("projects/<slug:slug>/annotators/<str:pseudonym>/decide/", standing.annotator_decide, name="annotator_decide"),
+    path("projects/<slug:slug>/standing/", standing.own_standing, name="standing"),
+    path("projects/<slug:slug>/decisions/<int:pk>/appeal/", standing.appeal, name="appeal"),
+    path("projects/<slug:slug>/appeals/", standing.appeals, name="appeals"),
+    path("projects/<slug:slug>/appeals/<int:pk>/reply/", standing.appeal_reply, name="appeal_reply"),
+    path("projects/<slug:slug>/answers/<int:annotation>/comment/", feedback.comment, name="comment"),
+    path("projects/<slug:slug>/feedback/<int:pk>/seen/", feedback.feedback_seen, name="feedback_seen"),
+    path("projects/<slug:slug>/calibration/", feedback.rounds, name="calibration"),
+    path("projects/<slug:slug>/calibration/<int:batch>/", feedback.calibration_round, name="calibration_round"),
+    path("projects/<slug:slug>/calibration/<int:batch>/open/", feedback.calibration_open, name="calibration_open"),
+    path("projects/<slug:slug>/vetting/", vetting.setup, name="vetting_setup"),
+    path("projects/<slug:slug>/gold/", gold.known_answers, name="gold"),
+    path("projects/<slug:slug>/gold/<int:task>/<slug:question>/", gold.known_case, name="gold_case"),
+    path("projects/<slug:slug>/marks/", vetting.marks, name="marks"),
+    path("projects/<slug:slug>/marks/<int:answer>/", vetting.mark, name="mark"),
 ]

@@ -18,7 +18,23 @@ from django.test import Client
 from django.urls import get_resolver, reverse
 from django.utils import timezone
 
-from annotate.models import Answer, ApiToken, Batch, Draft, Flag, HelpRequest, Question, Review, Rule, Slot, Task
+from annotate.models import (
+    Answer,
+    ApiToken,
+    Appeal,
+    Batch,
+    Decision,
+    Draft,
+    Feedback,
+    Flag,
+    HelpRequest,
+    Invitation,
+    Question,
+    Review,
+    Rule,
+    Slot,
+    Task,
+)
 from annotate.questions import Given
 from annotate.services.adjudication import adjudicate
 from annotate.services.agreement import measure_and_keep
@@ -114,9 +130,12 @@ def site(world) -> Site:
     }  # fmt: skip
     particular = {"dataset_remove": {"dataset_id": failed.pk}, "review": {"answer_id": written(world).pk}}
     particular |= {name: {"pk": HelpRequest.objects.get().pk} for name in ("help_answer", "help_seen")}
-    particular |= {"flag_resolve": {"pk": Flag.objects.get().pk}}
+    particular |= {"flag_resolve": {"pk": Flag.objects.get().pk}, "language_test": {"language": "en"}}
+    particular |= {"invitation": {"code": Invitation.objects.latest("pk").code}}
+    particular |= {"gold_case": {"task": world.tasks(1, purpose="gold")[0].pk}}
+    particular |= {"mark": {"answer": written_in_the_test(world).pk}}
     arguments |= {"question": world.project.preference_question.key, "task": decided(world).pk}
-    return Site(world, arguments, particular, sft)
+    return Site(world, arguments, particular | people(world), sft)
 
 
 def written(world: World) -> Answer:
@@ -126,6 +145,33 @@ def written(world: World) -> Answer:
     )
     given = Given(question, value={"text": "Which is which.", "from": None})
     return submit(slot=world.claim("ben"), answers=[given], idempotency_key=uuid4()).answers.get()
+
+
+def people(world: World) -> dict[str, dict[str, Any]]:
+    """Of ana a decision to appeal, an appeal that waits and a comment on her work; and a calibration round."""
+    ana, mina = world.annotator("ana"), world.users["mina"]
+    warned = {"enrolment": ana.enrolments.get(), "kind": "warn", "before": "approved", "after": "approved", "actor": mina}
+    first, second = (Decision.objects.create(**warned, reason="Read it again.") for _ in range(2))
+    appeal = Appeal.objects.create(decision=second, text="I did.")
+    annotation = Slot.objects.filter(holder=ana, status="submitted").earliest("pk").current_annotation
+    comment = Feedback.objects.create(annotation=annotation, author=world.users["rita"], text="Look again.")
+    world.tasks(1, purpose="calibration")
+    by_name = dict.fromkeys(("annotator", "annotator_decide"), {"pseudonym": ana.pseudonym})
+    by_name |= dict.fromkeys(("calibration_round", "calibration_open"), {"batch": 0})
+    by_name |= {"appeal": {"pk": first.pk}, "appeal_reply": {"pk": appeal.pk}, "feedback_seen": {"pk": comment.pk}}
+    return by_name | {"comment": {"annotation": annotation.pk}}
+
+
+def written_in_the_test(world: World) -> Answer:
+    """A piece that ben wrote in the test, which waits for marks."""
+    [task] = world.tasks(1, purpose="test")
+    now = timezone.now()
+    slot = Slot.objects.create(
+        project=world.project, task=task, route=task.route, rank=task.rank, holder=world.annotator("ben"), status="leased",
+        code=uuid4(), claimed_at=now, leased_until=now + timedelta(hours=1),
+    )  # fmt: skip
+    given = Given(world.project.questions.get(key="written"), value={"text": "Which is which.", "from": None})
+    return submit(slot=slot, answers=[given], idempotency_key=uuid4()).answers.get()
 
 
 def decided(world: World) -> Task:
@@ -145,6 +191,8 @@ def of_the_admin(world: World, slot: Slot) -> None:
     Review.objects.create(answer=Answer.objects.earliest("pk"), decision="accept", reviewer=mina, sampling_rate=1)
     HelpRequest.objects.create(project=project, slot=slot, asker=world.users["ana"], text="May I?")
     Flag.objects.create(slot=slot, kind=Flag.Kind.BROKEN)
+    expires_at = timezone.now() + timedelta(days=1)
+    Invitation.objects.create(project=project, created_by=mina, expires_at=expires_at, most_uses=9)
 
 
 # What each role gets: stranger, otto (in no project), ana (annotator), rita (reviewer), mina (manager), ada (admin).
@@ -181,6 +229,23 @@ EXPECTED = {
     "review": ("302 404 403 200 200 200", "302 404 403 422 422 422"),
     "adjudication": ("302 404 403 200 200 200", NOT_SO_PAGE),
     "case": ("302 404 403 200 200 200", "302 404 403 422 422 422"),
+    "annotators": ("302 404 403 200 200 200", "302 404 403 403 422 422"),
+    "annotator": ("302 404 403 200 200 200", NOT_SO_PAGE),
+    "annotator_decide": (NOT_SO_PAGE, "302 404 403 403 422 422"),
+    "standing": ("302 404 200 403 403 403", NOT_SO_PAGE),
+    "appeal": (NOT_SO_PAGE, "302 404 422 403 403 403"),
+    "appeals": ("302 404 403 403 200 200", NOT_SO_PAGE),
+    "appeal_reply": (NOT_SO_PAGE, "302 404 403 403 422 422"),
+    "comment": ("302 404 403 200 200 200", "302 404 403 422 422 422"),
+    "feedback_seen": (NOT_SO_PAGE, "302 404 302 404 404 404"),
+    "calibration": ("302 404 200 200 200 200", "302 404 403 403 422 422"),
+    "calibration_round": ("302 404 200 200 200 200", NOT_SO_PAGE),
+    "calibration_open": (NOT_SO_PAGE, "302 404 302 403 403 403"),
+    "vetting_setup": (OVERSEERS, MAKERS_POST),
+    "gold": (OVERSEERS, MAKERS_POST),
+    "gold_case": (OVERSEERS, MAKERS_POST),
+    "marks": (OVERSEERS, NOT_SO_PAGE),
+    "mark": (OVERSEERS, "302 404 404 422 422 422"),
     "mine": ("302 404 200 403 403 403", NOT_SO_PAGE),
     "decisions_seen": (NOT_SO_PAGE, "302 404 302 403 403 403"),
     "my_settings": (SIGNED_IN, "302 403 302 403 403 403"),
@@ -188,6 +253,13 @@ EXPECTED = {
     "agreement_pair": ("302 404 403 404 404 404", NOT_SO_PAGE),  # of whom, the address does not say
     "measure": (NOT_SO_PAGE, "302 404 403 302 302 302"),
     "claim": (NOT_SO_PAGE, "302 404 302 403 403 403"),
+    "apply": ("302 404 302 404 404 404", "302 404 302 404 404 404"),  # it takes no applications; who is in is led on
+    "invitation": ("302 200 302 200 200 200", TO_LOGIN),
+    "way_in": ("302 404 200 403 403 403", NOT_SO_PAGE),
+    "way_in_profile": (NOT_SO_PAGE, "302 404 404 403 403 403"),  # the project asks for none
+    "way_in_guideline": (NOT_SO_PAGE, "302 404 302 403 403 403"),
+    "training_feedback": ("302 404 404 404 404 404", NOT_SO_PAGE),  # the slot is of no training
+    "language_test": ("302 403 200 403 403 403", "302 403 422 403 403 403"),
     "work": ("302 404 200 404 404 404", NOT_SO_PAGE),
     "submit": (NOT_SO_PAGE, "302 404 422 404 404 404"),
     "skip": (NOT_SO_PAGE, "302 404 302 404 404 404"),

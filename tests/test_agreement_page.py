@@ -424,6 +424,7 @@ def test_ratings_and_choices_of_two_are_shown_in_words_where_they_differ(world):
 def test_answers_of_different_epochs_are_not_compared(world):
     first = world.project.guidelines.get()
     second = publish_guideline(project=world.project, text="Else.", material=True)
+    world.project.enrolments.update(guideline_read=second.version)
     world.tasks(2)
 
     def answer(name: str, guideline: Guideline, *tiers: int) -> None:

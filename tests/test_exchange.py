@@ -364,11 +364,13 @@ def test_what_waits_at_a_glance(world, slot):
     ask(world, slot)
     flag(slot)
     mina, ana = world.users["mina"], world.users["ana"]
-    waits = {"sent_back": 0, "decided": 0, "answers": 0, "questions": 1, "flags": 1, "pieces": 0}
+    waits = {"sent_back": 0, "decided": 0, "answers": 0, "feedback": 0}
+    waits |= {"questions": 1, "flags": 1, "pieces": 0, "appeals": 0}
     assert exchange.at_a_glance(world.project, mina, oversees=True) == waits
     assert exchange.at_a_glance(world.project, mina, oversees=True, decides=True) == waits | {"cases": (0, False)}
     reply(world, HelpRequest.objects.get())
-    assert exchange.at_a_glance(world.project, ana, oversees=False) == {"sent_back": 0, "decided": 0, "answers": 1}
+    of_ana = {"sent_back": 0, "decided": 0, "answers": 1, "feedback": 0}
+    assert exchange.at_a_glance(world.project, ana, oversees=False) == of_ana
 
 
 @pytest.mark.parametrize(("oversees", "shown"), [(True, ["questions/", "flags/", "reviews/"]), (False, ["mine/"])])

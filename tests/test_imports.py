@@ -4,8 +4,20 @@ import io
 import json
 
 import pytest
+from django.contrib.auth.models import User
 
-from annotate.models import Annotation, Annotator, RankItem, Slot, Task
+from annotate.models import (
+    Annotation,
+    Annotator,
+    GoldAnswer,
+    GoldResult,
+    Membership,
+    RankItem,
+    ResearcherAnswer,
+    Slot,
+    Task,
+)
+from annotate.services import gold
 from annotate.services.imports import ImportRefused, import_judgements
 
 pytestmark = pytest.mark.django_db
@@ -18,6 +30,13 @@ def row(name="t1", **fields):
         "completions": [{"id": "a", "text": "yes", "model": "m1"}, {"id": "b", "text": "no"}, {"id": "c", "text": "?"}],
         "judgements": [{"annotator": "one", "ranking": ["b", ["a", "c"]]}],
     } | fields
+
+
+def known(name, *answers, purpose="test", reason=""):
+    """A row without judgements, and which output each researcher puts first."""
+    rest = {"a": ["a", "b", "c"], "b": ["b", ["a", "c"]]}
+    said = [{"researcher": who, "ranking": rest[best], "reason": reason} for who, best in answers]
+    return row(name, purpose=purpose, judgements=[], known=said)
 
 
 def load(world, *rows):
@@ -121,6 +140,18 @@ def test_statements_do_not_grow_with_rows_that_are_known_or_have_more_judges(wor
         ([{"id": "x", "prompt": "y"}], "completions: Outputs here: 0. The questions of this project need 2–9"),
         ([row(judgements="none")], "judgements: A list is needed"),
         ([row(name="x" * 201)], "id: It may have 200 characters"),
+        ([row(purpose="repeat")], "purpose: It must be one of: work, training, test, gold, calibration"),
+        ([row(purpose=["gold"])], "purpose: It must be one of"),
+        ([row(purpose="calibration")], "Line 1, judgements: Judgements come with work alone"),
+        ([row(known=[])], "Line 1, known: Known answers come with these purposes alone: training, test, gold"),
+        ([row(), known("t2", ("nobody", "a"))], "Line 2, known[0].researcher: “nobody” is no researcher or manager of this project"),
+        ([known("t1", ("mina", "a"), ("ana", "a"))], "known[1].researcher: “ana” is no researcher or manager"),
+        ([known("t1", ("rita", "a"))], "“rita” is no researcher or manager"),  # she reviews
+        ([known("t1", ("mina", "a"), ("mina", "b"))], "known[1].researcher: “mina” answers twice"),
+        ([row(purpose="gold", judgements=[], known=[{"researcher": "mina", "ranking": ["a", "z", "c"]}])], "known[0].ranking[1]: There is no output “z”"),
+        ([row(purpose="gold", judgements=[], known=[{"researcher": "mina", "ranking": ["a"]}])], "known[0].ranking: “b” is not ranked"),
+        ([row(purpose="gold", judgements=[], known=[{"ranking": ["a"]}])], "known[0]: “researcher” is missing"),
+        ([known("t1", ("mina", "a"), reason="x" * 5001)], "known[0].reason: It may have 5000 characters"),
     ],
 )  # fmt: skip
 def test_a_bad_file_is_refused_whole_with_line_field_and_remedy(world, bad, message):
@@ -149,3 +180,79 @@ def test_a_source_cannot_be_people_once_and_an_aggregate_another_time(world):
     lines = io.BytesIO(json.dumps(row("t2")).encode())
     with pytest.raises(ImportRefused, match="of another kind: imported person"):
         import_judgements(project=world.project, source="study", file=lines, kind=Annotator.Kind.AGGREGATE)
+
+
+# --- Known answers ----------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def researchers(world):
+    for name in ("rita", "vera"):
+        user = world.users.get(name) or User.objects.create_user(name)
+        Membership.objects.create(user=user, project=world.project, role=Membership.Role.RESEARCHER)
+    return world
+
+
+def test_what_researchers_answer_comes_in_with_the_task(researchers):
+    done = load(researchers, known("t1", ("mina", "b"), ("rita", "b"), ("vera", "a"), reason="B is true."), row("t2"))
+    assert done.as_dict() == {"tasks": 2, "tasks_known": 0, "judgements": 1, "judgements_known": 0}
+    task = Task.objects.get(name="t1")
+    assert (task.purpose, task.slots.count()) == ("test", 0)
+    answer = GoldAnswer.objects.get()
+    outputs = dict(task.completions.values_list("name", "pk"))
+    tiers = {str(outputs["b"]): 1, str(outputs["a"]): 2, str(outputs["c"]): 2}
+    assert answer.values == [{"completion": None, "rule": None, "value": {"tiers": tiers}}]
+    assert (answer.task, answer.version, answer.agreeing, answer.researchers) == (task, 1, 2, 3)
+    assert answer.reason == "B is true."
+    assert {one.researcher.username for one in gold.opinions(task, answer.question)} == {"mina", "rita", "vera"}
+    assert Task.objects.filter(gold.is_usable()).get() == task
+
+
+def test_where_researchers_share_no_answer_none_is_known(researchers):
+    load(researchers, known("t1", ("mina", "a"), ("rita", "b")), known("t2", ("mina", "a")))
+    assert ResearcherAnswer.objects.count() == 3 and not GoldAnswer.objects.exists()
+
+
+def test_another_researcher_later_makes_a_new_version_and_the_same_again_changes_nothing(researchers):
+    load(researchers, known("t1", ("mina", "a"), purpose="gold"))
+    load(researchers, known("t1", ("mina", "a"), ("vera", "a"), purpose="gold"))
+    load(researchers, known("t1", ("mina", "a"), ("vera", "a"), purpose="gold"))
+    answer = GoldAnswer.objects.get(current=True)
+    assert (answer.version, answer.agreeing) == (1, 2)
+    assert ResearcherAnswer.objects.count() == 2
+    with pytest.raises(ImportRefused, match="Line 2, known: “vera” has answered this task otherwise before"):
+        load(researchers, row("t9"), known("t1", ("vera", "b"), purpose="gold"))
+    assert not Task.objects.filter(name="t9").exists()
+
+
+def test_a_researcher_more_from_a_file_keeps_what_was_scored(researchers, monkeypatch):
+    monkeypatch.setattr(gold, "RESERVE", 1)
+    researchers.project.gold_percent = 100
+    researchers.project.save()
+    load(researchers, known("t1", ("mina", "a"), ("rita", "a"), purpose="gold"))
+    slot = researchers.claim("ana")
+    gold.score(researchers.answer(slot, 1, 2, 3), slot.task)
+    assert GoldResult.objects.get().passed
+    load(researchers, known("t1", ("vera", "a"), purpose="gold"))
+    assert GoldAnswer.objects.get(current=True).agreeing == 3
+    assert GoldResult.objects.get(gold__current=True).passed
+
+
+def test_a_task_keeps_its_purpose(world):
+    load(world, row(judgements=[]), row("t2", judgements=[]))
+    message = "Line 1, purpose: The project has the task “t2” for work; a task keeps its purpose"
+    with pytest.raises(ImportRefused, match=message):
+        load(world, row("t2", judgements=[], purpose="test"))
+    load(world, row("t3", judgements=[], purpose="calibration"))
+    with pytest.raises(ImportRefused, match="for calibration"):
+        load(world, row("t3", judgements=[]))
+
+
+def test_statements_do_not_grow_with_known_answers(researchers, django_assert_max_num_queries):
+    answers = [("mina", "a"), ("rita", "a"), ("vera", "b")]
+    with django_assert_max_num_queries(27):
+        load(researchers, *[known(f"t{number}", *answers) for number in range(100)])
+    assert GoldAnswer.objects.filter(agreeing=2, researchers=3).count() == 100
+    with django_assert_max_num_queries(27):
+        load(researchers, *[known(f"t{number}", *answers) for number in range(100)])
+    assert ResearcherAnswer.objects.count() == 300

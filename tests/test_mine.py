@@ -13,13 +13,14 @@ from django.utils import timezone
 
 from annotate.exchange_forms import MAY_HOLD
 from annotate.languages import as_written
-from annotate.models import Annotator, Enrolment, Harm, Membership, Question, Review, Slot
+from annotate.models import Annotation, Annotator, Enrolment, Harm, Membership, Question, Review, Slot
 from annotate.questions import Given
-from annotate.services import exchange, history, ledger
+from annotate.services import enrolments, exchange, feedback, gold, history, ledger
 from annotate.services.enrolments import enrol
 from annotate.services.projects import create_project
 from annotate.services.tasks import NewTask, add_tasks
 from annotate.views.mine import PAGE, QUESTIONS
+from tests.known import known_tasks
 
 pytestmark = pytest.mark.django_db
 
@@ -63,7 +64,7 @@ def test_the_tasks_stand_newest_first_each_with_its_state_and_the_way_to_change_
         assert reverse("work", args=["kitchen", slot.code]) in page.text
     assert reverse("work", args=["kitchen", leased.code]) not in page.text
     assert {state: number for state, _name, number in page.context["states"]} == {
-        "": 3, "sent_back": 0, "decided": 0, "submitted": 1, "extra": 1, "skipped": 1,
+        "": 3, "sent_back": 0, "decided": 0, "submitted": 1, "extra": 1, "held": 0, "skipped": 1,
     }  # fmt: skip
     for state, slot in (("submitted", first), ("extra", extra), ("skipped", skipped)):
         assert [one.pk for one in world.client("ana").get(MINE, {"state": state}).context["page"]] == [slot.pk]
@@ -116,7 +117,7 @@ def test_it_is_for_the_annotators_of_the_project(world):
         ('say "al dente"', ["one"]),
         ("back\\slash", ["two"]),
         ("两碗米饭", ["two"]),
-        ("tw", ["two"]),  # a name
+        ("task-", []),  # names are for those who oversee tasks
         ("e", ["two", "one"]),
         ("content", []),  # a word of the file, not of the conversation
         ("100%", []),
@@ -126,14 +127,14 @@ def test_it_is_for_the_annotators_of_the_project(world):
         ("  ", ["two", "one"]),
     ],
 )
-def test_the_search_finds_words_of_the_conversation_and_names(world, search, found):
+def test_the_search_finds_words_of_the_conversation_alone(world, search, found):
     said = {"one": 'How long is pasta? I say "al dente".', "two": "两碗米饭 with a back\\slash, 100 of them"}
     for name, text in said.items():
         conversation = [{"role": "system", "content": "Be brief."}, {"role": "user", "content": text}]
-        add_tasks(project=world.project, tasks=[NewTask(name, conversation, [])])
+        add_tasks(project=world.project, tasks=[NewTask(f"task-{name}", conversation, [])])
         ledger.skip(slot=world.claim("ana"), kind=Slot.Skip.HARD)
     page = world.client("ana").get(MINE, {"q": search})
-    assert [slot.task.name for slot in page.context["page"]] == found
+    assert [slot.task.name.removeprefix("task-") for slot in page.context["page"]] == found
 
 
 def test_what_may_distress_is_not_shown_in_the_list(world):
@@ -162,7 +163,9 @@ def test_statements_do_not_grow_with_tasks_or_questions(world, django_assert_max
         slot = answered(world, seconds=5)
         exchange.ask(slot=slot, actor=world.users["ana"], text=f"Why {number}?")
     client = world.client("ana")
-    with django_assert_max_num_queries(15):
+    for annotation in Annotation.objects.all():
+        feedback.comment(annotation=annotation, author=world.users["rita"], text="So.")
+    with django_assert_max_num_queries(18):
         assert client.get(MINE).text.count("Why ") == 20
 
 
@@ -191,13 +194,73 @@ def test_the_hours_have_each_of_the_last_days(world):
     days = history.hours(world.annotator("ana"), world.project)
     today = timezone.localdate()
     assert [one.day for one in days] == [today - timedelta(days=ago) for ago in range(29, -1, -1)]
-    found = {(today - one.day).days: (one.tasks, one.seconds) for one in days if one.seconds}
+    found = {(today - one.day).days: (one.all.tasks, one.all.seconds) for one in days if one.all.seconds}
     assert found == {29: (1, 90), 1: (2, 120), 0: (0, 40)}
     response = world.client("ana").get(MINE, {"format": "csv"})
     assert response.headers["Content-Disposition"] == 'attachment; filename="hours-kitchen.csv"'
     rows = list(csv.DictReader(StringIO(response.text)))
-    assert rows[-2] == {"date": str(today - timedelta(days=1)), "tasks": "2", "active_seconds": "120"}
-    assert len(rows) == 30 and sum(int(row["active_seconds"]) for row in rows) == 250
+    yesterday = {"date": str(today - timedelta(days=1)), "kind": "work", "tasks": "2", "active_seconds": "120"}
+    assert [row for row in rows if row["kind"] == "work"][-2] == yesterday
+    assert len(rows) == 30 * 4 and sum(int(row["active_seconds"]) for row in rows) == 250
+
+
+def test_kinds_of_work_are_told_apart_but_gold_and_repeats_are_work(world, monkeypatch):
+    monkeypatch.setattr(gold, "RESERVE", 1)
+    world.project.gold_percent = 100
+    world.project.save()
+    (task,) = world.tasks()
+    answered(world, seconds=1)
+    known_tasks(world, 1)
+    answered(world, seconds=2)
+    world.tasks(1, purpose="repeat", repeat_of=task)
+    answered(world, seconds=4)
+    world.tasks(1, purpose="calibration")
+    answered(world, seconds=8)
+    for purpose, state, seconds in (("training", "training", 16), ("test", "testing", 32)):
+        enrolment = Enrolment.objects.get(annotator=world.annotator("ana"))
+        enrolments.move(enrolment=enrolment, to=state, actor=world.users["mina"])
+        known_tasks(world, 1, purpose)
+        answered(world, seconds=seconds)
+    today = history.hours(world.annotator("ana"), world.project)[-1]
+    assert {kind: (time.tasks, time.seconds) for kind, time in today.kinds.items()} == {
+        "work": (3, 7), "calibration": (1, 8), "training": (1, 16), "test": (1, 32),
+    }  # fmt: skip
+    response = world.client("ana").get(MINE, {"format": "csv"})
+    rows = [row for row in csv.DictReader(StringIO(response.text)) if row["date"] == str(today.day)]
+    assert [(row["kind"], row["active_seconds"]) for row in rows] == [
+        ("work", "7"), ("training", "16"), ("test", "32"), ("calibration", "8"),
+    ]  # fmt: skip
+    text = world.client("ana").get(MINE).text
+    assert "training: tasks" in text and "gold" not in text and "repeat" not in text
+
+
+def test_no_page_of_an_annotator_names_a_task(world):
+    conversation = [
+        {"role": "user", "content": "How long is pasta?"},
+        {"role": "assistant", "content": "Ten minutes."},
+        {"role": "user", "content": "And rice? " + "x" * 100},
+    ]
+    add_tasks(project=world.project, tasks=[NewTask("gold-1", conversation, [])])
+    slot = world.claim("ana")
+    exchange.ask(slot=slot, actor=world.users["ana"], text="May I?")
+    refused = world.client("ana").post(f"/projects/kitchen/work/{slot.code}/ask/", {"text": ""})
+    assert refused.status_code == 422 and "And rice? xxx" in refused.text
+    pages = [refused.text, world.client("ana").get(reverse("work", args=["kitchen", slot.code])).text]
+    ledger.skip(slot=slot, kind=Slot.Skip.HARD)
+    pages += [world.client("ana").get(at).text for at in (MINE, "/projects/kitchen/", "/projects/kitchen/standing/")]
+    assert "And rice? xxx" in pages[2] and "…" in pages[2]
+    assert all("gold" not in page for page in pages[:3]) and all("gold-1" not in page for page in pages)
+
+
+def test_what_is_held_stands_with_its_reason(world):
+    world.tasks(2)
+    held, other = answered(world), answered(world)
+    Slot.objects.filter(pk=other.pk).update(status="held", held_for="guideline")
+    enrolment = Enrolment.objects.get(annotator=world.annotator("ana"))
+    enrolments.move(enrolment=enrolment, to="paused", actor=world.users["mina"], reason="A break.")
+    page = world.client("ana").get(MINE, {"state": "held"})
+    assert {slot.pk for slot in page.context["page"]} == {held.pk, other.pk}
+    assert "while you are paused" in page.text and "others judge it anew" in page.text
 
 
 def test_a_day_begins_at_midnight_of_the_servers_time_zone(world):
@@ -207,12 +270,12 @@ def test_a_day_begins_at_midnight_of_the_servers_time_zone(world):
         answered(world, seconds=7, at=midnight - timedelta(seconds=1))
         answered(world, seconds=5, at=midnight)
         *_before, yesterday, today = history.hours(world.annotator("ana"), world.project)
-    assert (yesterday.seconds, today.seconds) == (7, 5)
+    assert (yesterday.all.seconds, today.all.seconds) == (7, 5)
 
 
 def test_the_plot_draws_days_with_time_to_scale():
     day = timezone.localdate()
-    days = [history.Day(day), history.Day(day, 1, 1800), history.Day(day, 2, 3600)]
+    days = [history.Day(day, {"work": history.Time(at, 1800 * at)} if at else {}) for at in range(3)]
     plot = history.plot(days)
     half, whole = plot.bars
     assert plot.ticks == [(history.TOP, 60), (history.HEIGHT - history.BOTTOM, 0)]
@@ -220,6 +283,10 @@ def test_the_plot_draws_days_with_time_to_scale():
     assert half.y + half.height == whole.y + whole.height == history.HEIGHT - history.BOTTOM
     assert history.LEFT < half.x < half.x + half.width < whole.x < whole.x + whole.width < history.WIDTH
     assert history.plot([history.Day(day)] * 30).bars == []
+    both = history.Day(day, {"work": history.Time(1, 60), "training": history.Time(1, 120)})
+    below, above = history.plot([both]).bars
+    assert above.y + above.height == pytest.approx(below.y) and above.height == pytest.approx(2 * below.height)
+    assert (below.shade, above.shade) == ("1", ".62")
 
 
 # --- Questions --------------------------------------------------------------------------------------------------------

@@ -25,6 +25,7 @@ from curation.models import Export
 from curation.services import exports
 from jobs.models import Job
 from tests.crowd import PEOPLE, TABS, Tab, end_some_lease, meanwhile, no_place_is_left, sessions_of_a_crowd, watch
+from tests.known import known_tasks
 from tests.stack import celery_beat, celery_worker, web_processes, web_server
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -83,7 +84,7 @@ def test_with_gold_languages_places_added_and_late_answers_every_count_still_hol
     world.project.overlap, world.project.max_overlap, world.project.gold_percent = OVERLAP, OVERLAP + 2, 5
     world.project.save()
     tasks = [*world.tasks(TASKS // 4, language="en"), *world.tasks(TASKS // 4, language="zh-Hans")]
-    world.tasks(10, purpose=Task.Purpose.GOLD)
+    known_tasks(world, 10)
     grown, done = threading.Event(), threading.Event()
     left = iter(random.Random(1).sample(tasks, len(tasks) // 10))
 

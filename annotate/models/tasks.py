@@ -4,6 +4,7 @@ import pghistory
 from django.contrib.postgres.fields import ArrayField
 from django.db import models
 from django.db.models import Q
+from django.utils.text import Truncator
 from django.utils.translation import gettext_lazy as _
 
 from annotate.models.people import Harm
@@ -150,6 +151,12 @@ class Task(models.Model):
     def rank(self) -> int:
         """The order in which slots are claimed: higher priority first, then older tasks."""
         return (9 - self.priority) << 48 | self.pk
+
+    @property
+    def first_words(self) -> str:
+        """How the person's last turn begins: what annotators know a task by, since its name may say what it is for."""
+        turns = [turn["content"] for turn in self.conversation if turn["role"] == "user"]
+        return Truncator(turns[-1] if turns else self.conversation[-1]["content"]).chars(80)
 
 
 class Completion(models.Model):

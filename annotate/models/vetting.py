@@ -20,7 +20,7 @@ from annotate.models.projects import Enrolment, Guideline, Project
 append_only = pgtrigger.register(pgtrigger.Protect(name="append_only", operation=pgtrigger.Update | pgtrigger.Delete))
 
 
-@pghistory.track()
+@pghistory.track(pghistory.InsertEvent(), pghistory.UpdateEvent(), pghistory.DeleteEvent())
 class VettingStep(models.Model):
     """A step of the way into a project, with its settings (docs/vetting.md). Steps come in the order of their kinds."""
 

@@ -14,7 +14,7 @@ from django.utils.translation import gettext as _
 from annotate.errors import Refused
 from annotate.models import Annotator, Attempt, Decision, Enrolment, Membership, Project, Slot
 from annotate.models.projects import TRANSITIONS
-from annotate.services import holding
+from annotate.services import holding, notices
 from annotate.services.ledger import release
 
 Status, Kind = Enrolment.Status, Decision.Kind
@@ -26,6 +26,19 @@ BY_HAND = {
     Status.TESTING: Kind.TEST,
     Status.APPLIED: Kind.REOPEN,
 }
+AUTOMATIC = {
+    (Status.APPLIED, Status.TRAINING): "steps_done",
+    (Status.APPLIED, Status.TESTING): "steps_done",
+    (Status.TRAINING, Status.TESTING): "training",
+    (Status.TRAINING, Status.APPROVED): "training",
+    (Status.TRAINING, Status.PAUSED): "training",
+    (Status.TESTING, Status.APPROVED): "test",
+    (Status.TESTING, Status.REJECTED): "test",
+    (Status.TESTING, Status.TRAINING): "test",
+    (Status.APPROVED, Status.TESTING): "guideline_changed",
+    (Status.APPROVED, Status.PAUSED): "gold",
+}
+"""The steps that happen without a person, and the kind of rule that makes each. `move` takes no others from a rule."""
 
 
 @transaction.atomic
@@ -65,7 +78,7 @@ def move(
 
     Who is paused or rejected gives back the task that he has open; what he sends of it later is kept all the same. His
     work is held while he is paused, and counts again once he is approved. Training and test begin a new attempt.
-    Raises Refused for a step that is not in the diagram.
+    Raises Refused for a step that is not in the diagram, ValueError for a rule that must not make it.
     """
     row = locked(enrolment)
     before, to = Status(row.status), Status(to)
@@ -74,7 +87,9 @@ def move(
             _("%(enrolment)s cannot go from %(before)s to %(after)s.")
             % {"enrolment": row, "before": before.label, "after": to.label}
         )
-    kind = kind or (Kind.RESTORE if (before, to) == (Status.PAUSED, Status.APPROVED) else BY_HAND[to])
+    if actor is None and (rule is None or AUTOMATIC.get((before, to)) != rule["kind"]):
+        raise ValueError(f"from {before} to {to} by the rule {rule}")
+    kind = kind or usual_kind(before, to)
     Enrolment.objects.filter(pk=row.pk).update(status=to, reason=reason[:500])
     row.status, row.reason = to, reason[:500]
     enrolment.status, enrolment.reason = row.status, row.reason
@@ -100,11 +115,29 @@ def move(
         holding.hold(enrolment=row)
     if to == Status.APPROVED:
         holding.restore(enrolment=row)
+    notices.of_decision(made)
     return made
 
 
-def note(*, enrolment: Enrolment, kind: str, rule: dict, data: dict[str, Any], reason: str = "") -> Decision:
-    """Write a decision of a rule that changes no state: a warning, or that a person has to decide."""
+def usual_kind(before: str, to: str) -> str:
+    """What a step is called when a person makes it and says nothing else."""
+    if before == Status.PAUSED and to == Status.APPROVED:
+        return Kind.RESTORE
+    if before in (Status.APPROVED, Status.PAUSED) and to == Status.TRAINING:
+        return Kind.RETRAIN
+    return BY_HAND[Status(to)]
+
+
+def note(
+    *,
+    enrolment: Enrolment,
+    kind: str,
+    rule: dict | None = None,
+    data: dict[str, Any] | None = None,
+    reason: str = "",
+    actor=None,
+) -> Decision:
+    """Write a decision of a rule, or of a person (`actor`), that changes no state: a warning, or that a person decides."""
     return Decision.objects.create(
         enrolment=enrolment,
         attempt=latest_attempt(enrolment) if kind == Kind.UNDECIDED else None,
@@ -112,8 +145,9 @@ def note(*, enrolment: Enrolment, kind: str, rule: dict, data: dict[str, Any], r
         before=enrolment.status,
         after=enrolment.status,
         rule=rule,
-        data=data,
+        data=data or {},
         reason=reason,
+        actor=actor,
     )
 
 

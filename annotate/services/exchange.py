@@ -11,7 +11,7 @@ from django.utils.translation import gettext as _
 
 from annotate.errors import Refused
 from annotate.models import Annotator, Enrolment, Flag, HelpRequest, Project, Slot, Task
-from annotate.services import adjudication, history, ledger, reviews
+from annotate.services import adjudication, appeals, feedback, history, ledger, reviews
 
 # --- Questions to the researchers -------------------------------------------------------------------------------------
 
@@ -127,14 +127,15 @@ def flags(project: Project) -> QuerySet[Flag]:
 
 
 def at_a_glance(project: Project, user, *, oversees: bool, decides: bool = False) -> dict[str, Any]:
-    """What waits in the project: for those who oversee it `questions`, `flags` and `pieces` to review; for who `decides`
+    """What waits in the project: for those who oversee it `questions`, `flags`, `appeals` and `pieces` to review; for who `decides`
     where people disagree `cases`; for its annotators their work that was `sent_back`, tasks on which a reviewer `decided`
-    since they last looked, and `answers` of the researchers they have not read."""
+    since they last looked, and `answers` of the researchers and comments (`feedback`) they have not read."""
     own = HelpRequest.objects.filter(project=project, asker=user, seen_at=None).exclude(answer="")
     found: dict[str, Any] = {
         "sent_back": reviews.sent_back_to(project, user).count(),
         "decided": history.unseen_decisions(project, user),
         "answers": own.count(),
+        "feedback": feedback.unseen(project, user).count(),
     }
     if decides:
         found["cases"] = adjudication.waiting(project, user)
@@ -143,6 +144,7 @@ def at_a_glance(project: Project, user, *, oversees: bool, decides: bool = False
             "questions": HelpRequest.objects.filter(project=project, answer="").count(),
             "flags": Flag.objects.filter(slot__project=project, resolved_at=None).count(),
             "pieces": reviews.waiting(project, user).count(),
+            "appeals": appeals.waiting(project).count(),
         }
     return found
 

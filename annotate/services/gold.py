@@ -6,7 +6,7 @@ older one is scored again.
 """
 
 from collections.abc import Iterable, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 from django.db import transaction
 from django.db.models import Exists, OuterRef, Q, QuerySet
@@ -63,13 +63,30 @@ def answer(*, task: Task, question: Question, researcher, values: Values, reason
         task=task, question=question, researcher=researcher, values=values, reason=reason.strip()
     )
     said = opinions(task, question)
-    agreed, agreeing = researchers.agreed([one.values for one in said], same_values)
-    if agreed is None:
+    known_now = agreed_on(said)
+    if known_now is None:
         GoldAnswer.objects.filter(task=task, question__key=question.key, current=True).update(current=False)
         return None
-    known_values = [dict(one) for one in agreed]
-    reasons = [one.reason for one in said if one.reason and same_values(one.values, known_values)]
-    return _new_version(task, question, known_values, "\n\n".join(dict.fromkeys(reasons)), agreeing, len(said))
+    return _new_version(task, question, *known_now)
+
+
+class Agreed(NamedTuple):
+    """What most researchers say, why, how many they are, and how many answered."""
+
+    values: Values
+    reason: str
+    agreeing: int
+    researchers: int
+
+
+def agreed_on(said: Sequence[ResearcherAnswer]) -> Agreed | None:
+    """What comes of the answers of different researchers to one question on a task. None while they share none."""
+    agreed, agreeing = researchers.agreed([one.values for one in said], same_values)
+    if agreed is None:
+        return None
+    values = [dict(one) for one in agreed]
+    reasons = [one.reason for one in said if one.reason and same_values(one.values, values)]
+    return Agreed(values, "\n\n".join(dict.fromkeys(reasons)), agreeing, len(said))
 
 
 @transaction.atomic
@@ -249,26 +266,30 @@ def promote(*, task: Task, purpose: str, actor, values: dict[Question, Values] |
         raise Refused(_("Only work is copied, to gold, test or training."))
     if task.copies.filter(purpose=purpose).exists():
         raise Refused(_("There is such a copy of this task already."))
+    [made] = add_tasks(project=task.project, tasks=[copy_of(task, purpose)])
+    for question, said in (values or {}).items():
+        answer(task=made, question=question, researcher=actor, values=_moved(task, made, said))
+    return made
+
+
+def copy_of(task: Task, purpose: str, batch: str = "") -> NewTask:
+    """The task once more, for another purpose, under a name that says nothing of it."""
     outputs = [
         NewCompletion(one.name, one.text, tuple(source.model for source in one.sources.all()))
         for one in task.completions.order_by("position").prefetch_related("sources")
     ]
-    name = sha256(f"{task.project_id} {task.pk} {purpose}".encode())[:12]  # says nothing of what it is for
-    copy = NewTask(
-        name=name,
+    return NewTask(
+        name=sha256(f"{task.project_id} {task.pk} {purpose}".encode())[:12],
         conversation=task.conversation,
         completions=outputs,
         language=task.language,
         skills=tuple(task.skills),
         categories=tuple(task.categories),
         tree=task.tree,
+        batch=batch,
         purpose=purpose,
         copy_of=task,
     )
-    [made] = add_tasks(project=task.project, tasks=[copy])
-    for question, said in (values or {}).items():
-        answer(task=made, question=question, researcher=actor, values=_moved(task, made, said))
-    return made
 
 
 def _moved(task: Task, copy: Task, values: Values) -> Values:

@@ -2,13 +2,15 @@
 
 import json
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import date, timedelta
 from string import ascii_uppercase
 from typing import Any
 
+from django.db import models
 from django.db.models import (
     Aggregate,
+    Case,
     Count,
     Exists,
     F,
@@ -21,11 +23,14 @@ from django.db.models import (
     QuerySet,
     Sum,
     TextField,
+    Value,
+    When,
     prefetch_related_objects,
 )
 from django.db.models.functions import TruncDate
 from django.utils import timezone
 from django.utils.translation import get_language
+from django.utils.translation import gettext_lazy as _lazy
 
 from annotate.answer_words import Letters, in_words
 from annotate.models import (
@@ -43,7 +48,7 @@ from annotate.services import adjudication
 from annotate.services.overview import midnight, since_midnight
 
 DAYS = 30
-STATES = ("sent_back", "decided", "submitted", "extra", "skipped")
+STATES = ("sent_back", "decided", "submitted", "extra", "held", "skipped")
 """What a task of one's own can be in, for the filter; what came back or was decided on is submitted too."""
 FOUND = ("sent_back", "decided")
 """Those that are no status of the slot: `own_tasks` annotates them."""
@@ -68,7 +73,7 @@ class Said(Func):
 def own_tasks(annotator: Annotator, project: Project, *, search: str = "", state: str = "") -> QuerySet[Slot]:
     """The annotator's answered and skipped tasks, the last taken first.
 
-    `search`: words of the conversation or of the task's name. `state`: one of STATES.
+    `search`: words of the conversation; names of tasks are for those who oversee them. `state`: one of STATES.
     """
     came_back = Review.objects.filter(
         answer__annotation=OuterRef("current_annotation"), decision=Review.Decision.SEND_BACK
@@ -77,7 +82,7 @@ def own_tasks(annotator: Annotator, project: Project, *, search: str = "", state
         holder=annotator,
         project=project,
         claimed_at__isnull=False,
-        status__in=[Slot.Status.SUBMITTED, Slot.Status.EXTRA, Slot.Status.SKIPPED],
+        status__in=[*Slot.ANSWERED, Slot.Status.SKIPPED],
     ).annotate(sent_back=Exists(came_back), decided=Q(informed_at__isnull=False) & Q(Exists(_decisions())))
     if state in FOUND:
         found = found.filter(**{state: True})
@@ -85,9 +90,7 @@ def own_tasks(annotator: Annotator, project: Project, *, search: str = "", state
         found = found.filter(status=state)
     if search:
         in_json = json.dumps(search, ensure_ascii=False)[1:-1]
-        found = found.alias(said=Said(F("task__conversation"))).filter(
-            Q(said__icontains=in_json) | Q(task__name__icontains=search)
-        )
+        found = found.alias(said=Said(F("task__conversation"))).filter(said__icontains=in_json)
     return found.select_related("task", "route", "current_annotation").order_by("-claimed_at", "-pk")
 
 
@@ -199,9 +202,17 @@ def figures(annotator: Annotator, project: Project) -> dict[str, int | None]:
     return done | {"seconds": times["seconds"] or 0, "pace": None if pace is None else round(pace)}
 
 
+class Kind(models.TextChoices):
+    """Kinds of work that somebody is told apart. Gold and repeats are work: nobody is to know which tasks they are."""
+
+    WORK = "work", _lazy("work")
+    TRAINING = "training", _lazy("training")
+    TEST = "test", _lazy("test")
+    CALIBRATION = "calibration", _lazy("calibration")
+
+
 @dataclass(frozen=True)
-class Day:
-    day: date
+class Time:
     tasks: int = 0  # answered for the first time
     seconds: int = 0  # active, changed answers too
 
@@ -210,21 +221,49 @@ class Day:
         return round(self.seconds / 60)
 
 
+@dataclass(frozen=True)
+class Day:
+    day: date
+    kinds: Mapping[str, Time] = field(default_factory=dict)
+
+    @property
+    def all(self) -> Time:
+        return Time(sum(one.tasks for one in self.kinds.values()), sum(one.seconds for one in self.kinds.values()))
+
+    def of(self, kind: str) -> Time:
+        return self.kinds.get(kind, Time())
+
+
 def hours(annotator: Annotator, project: Project, *, days: int = DAYS) -> list[Day]:
-    """Tasks and active time of each of the last days, today the last, in the server's time zone."""
+    """Tasks and active time of each of the last days by kind of work, today the last, in the server's time zone.
+
+    Reviewing and deciding are not among them: how long they take is not measured.
+    """
     today = timezone.localdate()
     first = today - timedelta(days=days - 1)
     rows = (
         Annotation.objects.filter(
             slot__holder=annotator, slot__project=project, created_at__gte=midnight() - timedelta(days=days)
         )
-        .annotate(day=TruncDate("created_at"))
+        .annotate(day=TruncDate("created_at"), kind=_KIND)
         .order_by()
-        .values("day")
+        .values("day", "kind")
         .annotate(tasks=Count("pk", filter=Q(revision=1)), seconds=Sum("active_seconds"))
     )
-    found = {row["day"]: Day(row["day"], row["tasks"], row["seconds"] or 0) for row in rows}
-    return [found.get(day) or Day(day) for day in (first + timedelta(days=at) for at in range(days))]
+    found: dict[date, dict[str, Time]] = {}
+    for row in rows:
+        found.setdefault(row["day"], {})[row["kind"]] = Time(row["tasks"], row["seconds"] or 0)
+    return [Day(day, found.get(day, {})) for day in (first + timedelta(days=at) for at in range(days))]
+
+
+_TOLD_APART = [kind.value for kind in (Kind.TRAINING, Kind.TEST, Kind.CALIBRATION)]
+_KIND = Case(When(slot__task__purpose__in=_TOLD_APART, then=F("slot__task__purpose")), default=Value(Kind.WORK.value))
+
+
+def kinds_of(days: Iterable[Day]) -> list[Kind]:
+    """The kinds that there was any of, work in any case."""
+    found = {kind for one in days for kind in one.kinds} | {Kind.WORK.value}
+    return [kind for kind in Kind if kind in found]
 
 
 def own_questions(user, project: Project) -> QuerySet[HelpRequest]:
@@ -234,15 +273,18 @@ def own_questions(user, project: Project) -> QuerySet[HelpRequest]:
 # --- The hours as a plot ----------------------------------------------------------------------------------------------
 
 WIDTH, HEIGHT, LEFT, BOTTOM, TOP = 620, 180, 44, 30, 12
+SHADES = {Kind.WORK: "1", Kind.TRAINING: ".62", Kind.TEST: ".38", Kind.CALIBRATION: ".2"}
 
 
 @dataclass(frozen=True)
 class Bar:
+    """The time of one kind on one day; those of a day stand upon each other."""
+
     x: float
     y: float
     width: float
     height: float
-    day: Day
+    shade: str
 
 
 @dataclass(frozen=True)
@@ -253,12 +295,15 @@ class Plot:
 
 def plot(days: list[Day]) -> Plot:
     """Bars of active minutes by day; the scale ends at a whole number of minutes that is at least the most."""
-    most = max([1, *(-(-one.seconds // 60) for one in days)])
+    most = max([1, *(-(-one.all.seconds // 60) for one in days)])
     step = (WIDTH - LEFT - 10) / len(days)
     floor = HEIGHT - BOTTOM
     bars = []
     for at, one in enumerate(days):
-        height = round((floor - TOP) * one.seconds / 60 / most, 1)
-        if height:
-            bars.append(Bar(round(LEFT + at * step + 1, 1), round(floor - height, 1), round(step - 2, 1), height, one))
+        top = float(floor)
+        for kind in Kind:
+            height = round((floor - TOP) * one.of(kind).seconds / 60 / most, 1)
+            if height:
+                top = round(top - height, 1)
+                bars.append(Bar(round(LEFT + at * step + 1, 1), top, round(step - 2, 1), height, SHADES[kind]))
     return Plot(bars, [(TOP, most), (floor, 0)])

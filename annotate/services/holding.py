@@ -20,14 +20,17 @@ JOB = "annotate.reopen_held"
 
 
 def hold(*, enrolment: Enrolment) -> int:
-    """Hold all work of the person in the project, and have the places looked at that the consensus needs filled again."""
+    """Hold all work of the person in the project, and have the places looked at that the consensus needs filled again.
+
+    Returns how many answers no longer count.
+    """
     answered = Slot.objects.filter(
-        project=enrolment.project_id,
-        holder=enrolment.annotator_id,
-        status__in=[Status.SUBMITTED, Status.EXTRA],
-        place__isnull=False,
+        project=enrolment.project_id, holder=enrolment.annotator_id, status__in=[Status.SUBMITTED, Status.EXTRA]
     )
-    held = answered.update(status=Status.HELD, held_for=HeldFor.PAUSE)
+    held = answered.filter(place__isnull=False).update(status=Status.HELD, held_for=HeldFor.PAUSE)
+    # Gold and repeats count nowhere, but left as they were they would stand out among the rest of one's work.
+    alike = answered.filter(task__purpose__in=[Task.Purpose.GOLD, Task.Purpose.REPEAT])
+    alike.update(status=Status.HELD, held_for=HeldFor.PAUSE)
     if held:
         parameters = {"enrolment": enrolment.pk}
         enqueue(kind=JOB, parameters=parameters, key=f"enrolment {enrolment.pk}", actor=None)

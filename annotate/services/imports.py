@@ -15,9 +15,11 @@ from django.db.models import OuterRef, Subquery
 from django.utils import timezone
 from django.utils.translation import gettext as _
 
-from annotate.judgement_rows import Judgement, Row, RowError, read_rows
-from annotate.models import Annotation, Annotator, PairAnswer, Project, Question, RankItem, Slot, Task
+from annotate.judgement_rows import Judgement, Known, Row, RowError, read_rows
+from annotate.models import Annotation, Annotator, Completion, PairAnswer, Project, Question, RankItem, Slot, Task
 from annotate.questions import RANKED, Given, Pair, Rank, outputs_wanted
+from annotate.services import known_answers
+from annotate.services.adjudication import values_given
 from annotate.services.ledger import record_answers
 from annotate.services.tasks import NewCompletion, NewTask, add_tasks, lower_cursors
 
@@ -91,6 +93,8 @@ class _Batch:
         self.question = next((one for one in questions if one.kind in Question.PREFERENCES), None)
         self.ranks: list[int] = []  # of the tasks that came in
         self.no_people = kind in (Annotator.Kind.AGGREGATE, Annotator.Kind.MODEL)
+        names = [one.researcher for row in rows for one in row.known]
+        self.researchers = known_answers.researchers_of(project, names) if names else {}
 
     def write(self, done: Imported) -> list[RowError]:
         known = self._known_tasks()
@@ -98,6 +102,11 @@ class _Batch:
             RowError(row.line, "id", _("The project has a task “%(id)s” that says something else.") % {"id": row.id})
             for row in self.rows
             if row.id in known and self._says_otherwise(known[row.id], self._new_task(row))
+        ]
+        problems += [
+            self._of_another_purpose(row, known[row.id])
+            for row in self.rows
+            if row.id in known and known[row.id].purpose != row.purpose
         ]
         problems += [problem for row in self.rows for problem in self._unfit(row)]
         if problems:
@@ -116,6 +125,7 @@ class _Batch:
                 held.append((self._slot(task, place, annotators[judgement.annotator]), judgement))
         more, problems = self._sorted([row for row in self.rows if row.id in known], known, annotators)
         held += self._places_for(more)
+        problems += self._know(dict(zip((row.id for row in fresh), tasks, strict=True)), known)
         if not problems:
             self._answer(held)
         done.tasks += len(fresh)
@@ -134,8 +144,25 @@ class _Batch:
         for at, judgement in enumerate(row.judgements):
             if (problem := self._misjudged(row, judgement)) is not None:
                 yield RowError(row.line, f"judgements[{at}].{problem[0]}", problem[1])
+        for at, known in enumerate(row.known):
+            if (problem := self._misjudged(row, known)) is not None:
+                yield RowError(row.line, f"known[{at}].{problem[0]}", problem[1])
+            if known.researcher not in self.researchers:
+                message = _(
+                    "“%(name)s” is no researcher or manager of this project. Write the user name of one, or give the "
+                    "role first."
+                )
+                yield RowError(row.line, f"known[{at}].researcher", message % {"name": known.researcher})
 
-    def _misjudged(self, row: Row, judgement: Judgement) -> tuple[str, str] | None:
+    @staticmethod
+    def _of_another_purpose(row: Row, task: Task) -> RowError:
+        message = _(
+            "The project has the task “%(id)s” for %(before)s; a task keeps its purpose. Name that one here, or give the "
+            "row another id."
+        )
+        return RowError(row.line, "purpose", message % {"id": row.id, "before": task.purpose})
+
+    def _misjudged(self, row: Row, judgement: Judgement | Known) -> tuple[str, str] | None:
         """The field and the fault of a judgement that is no answer to the project's question."""
         if self.question is None:
             return "ranking", _("The project has no question that the judgements could answer.")
@@ -162,7 +189,7 @@ class _Batch:
             return "strength", _("A whole number from 1 to %(most)d is needed, none for a tie.") % {"most": half}
         return None
 
-    def _given(self, judgement: Judgement, ids: dict[str, int]) -> Given:
+    def _given(self, judgement: Judgement | Known, ids: dict[str, int]) -> Given:
         """The judgement as an answer. `ids`: of the task's completions by name, in their own order."""
         assert self.question is not None  # `_unfit` has refused the row otherwise
         if self.question.kind == Question.Kind.RANKING:
@@ -185,6 +212,7 @@ class _Batch:
             categories=row.categories,
             batch=row.batch,
             tree=row.tree,
+            purpose=row.purpose,
             judges=len(row.judgements),
             people_on_top=self.no_people,
         )
@@ -282,6 +310,28 @@ class _Batch:
         Slot.objects.filter(pk__in=taken).delete()
         Task.objects.bulk_update(grown, ["target_overlap"])
         return held
+
+    def _know(self, fresh: dict[str, Task], known: dict[str, Task]) -> list[RowError]:
+        """Put in what researchers answer."""
+        tasks = {row.id: fresh.get(row.id) or known[row.id] for row in self.rows if row.known}
+        if not tasks or self.question is None:
+            return []
+        outputs = Completion.objects.filter(task__in=tasks.values())
+        ids: dict[int, dict[str, int]] = {}
+        for task, name, pk in outputs.values_list("task", "name", "pk"):
+            ids.setdefault(task, {})[name] = pk
+        said = [
+            known_answers.Said(
+                row.line,
+                tasks[row.id],
+                self.researchers[one.researcher],
+                values_given([self._given(one, ids[tasks[row.id].pk])]),
+                one.reason,
+            )
+            for row in self.rows
+            for one in row.known
+        ]
+        return known_answers.add(question=self.question, said=said, new={task.pk for task in fresh.values()})
 
     def _answer(self, held: list[tuple[Slot, Judgement]]) -> None:
         slots = Slot.objects.bulk_create(slot for slot, _judgement in held)

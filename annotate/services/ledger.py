@@ -134,14 +134,14 @@ def record_answers(given: Sequence[tuple[Annotation, Given]]) -> None:
 
 
 def _status_after_answer(slot: Slot) -> Status:
-    if slot.status == Status.LEASED or slot.place is None:
+    if slot.status == Status.LEASED:
         return Status.SUBMITTED
     if slot.status in Slot.ANSWERED:
         return Status(slot.status)
     paused = Enrolment.objects.filter(project=slot.project_id, annotator=slot.holder_id, status=Enrolment.Status.PAUSED)
     if paused.exists():  # it had the task open when it was paused: kept, and held like the rest
         return Status.HELD
-    return Status.SUBMITTED if _take_back(slot) else Status.EXTRA
+    return Status.SUBMITTED if slot.place is None or _take_back(slot) else Status.EXTRA
 
 
 def _take_back(slot: Slot) -> bool:

@@ -18,9 +18,10 @@ from rapidfuzz import fuzz
 
 from annotate.drawing import is_drawn
 from annotate.errors import Refused
-from annotate.models import Annotation, Annotator, Answer, Completion, Project, Question, Review, Slot
+from annotate.models import Annotation, Annotator, Answer, Completion, Project, Question, Review, Slot, Task
 
 Decision = Review.Decision
+NO_WORK = (Task.Purpose.TRAINING, Task.Purpose.TEST)  # what is written there gets marks, if anything, and is no data
 
 READ_ALL_OF_FIRST = 10
 LEAST_RATE = 0.1
@@ -88,7 +89,9 @@ def text_of(piece: Answer) -> str:
 
 @transaction.atomic(savepoint=False)  # it runs inside of the submit, which every task pays for
 def after_submit(*, annotation: Annotation) -> None:
-    """Draw each new piece of written work for review, or accept it without a look."""
+    """Draw each new piece of written work for review, or accept it without a look. Not what is written in a test."""
+    if annotation.slot.task.purpose in NO_WORK:
+        return
     written = annotation.answers.filter(question__kind=Question.Kind.DEMONSTRATION).select_related("question")
     for piece in written:
         rate = rate_of(piece)
@@ -174,13 +177,14 @@ def before(piece: Answer) -> Answer | None:
 
 
 def written_work(project: Project) -> QuerySet[Answer]:
-    """The pieces that stand: of submitted slots, as they are now."""
-    return Answer.objects.filter(
+    """The pieces that stand: of submitted slots, as they are now. Nothing of training and test."""
+    found = Answer.objects.filter(
         question__project=project,
         question__kind=Question.Kind.DEMONSTRATION,
         annotation__slot__status=Slot.Status.SUBMITTED,
         annotation__slot__current_annotation=F("annotation"),
     )
+    return found.exclude(annotation__slot__task__purpose__in=NO_WORK)
 
 
 def waiting(project: Project, user) -> QuerySet[Answer]:

@@ -31,7 +31,7 @@ from annotate.models import (
 )
 from annotate.services import enrolments, gold, ledger
 from annotate.vetting import rules
-from annotate.vetting.watching import cusum
+from annotate.vetting.watching import Cusum, cusum
 
 Status, Purpose, Step = Enrolment.Status, Task.Purpose, VettingStep.Kind
 TRAINING_DEFAULTS = {"least": 5, "share": 0.7, "most": 15}
@@ -80,18 +80,23 @@ class Item:
     at: datetime
 
 
+def results(project: Project, *purposes: str) -> QuerySet[GoldResult]:
+    """What people's answers are worth by the known answers of now. Informed answers are left out; of one that was
+    changed before, each revision has a result, and the latest counts."""
+    return GoldResult.objects.filter(
+        annotation__slot__project=project,
+        annotation__slot__task__purpose__in=purposes,
+        annotation__informed=False,
+        gold__current=True,
+    )
+
+
 def items(enrolment: Enrolment, purpose: str, *, since: datetime | None = None, part: str = "") -> list[Item]:
     """What was answered of this purpose, in order, by the answers given before their author knew better.
 
     An item passes in a part when all questions of that part are right. `since`: of tasks taken from then on.
     """
-    rows = GoldResult.objects.filter(
-        annotation__slot__holder=enrolment.annotator_id,
-        annotation__slot__project=enrolment.project_id,
-        annotation__slot__task__purpose=purpose,
-        annotation__informed=False,
-        gold__current=True,
-    )
+    rows = results(enrolment.project, purpose).filter(annotation__slot__holder=enrolment.annotator_id)
     if since:
         rows = rows.filter(annotation__slot__claimed_at__gte=since)
     found: dict[tuple[int, str], dict[int, GoldResult]] = {}
@@ -298,10 +303,8 @@ def _consider_gold(enrolment: Enrolment) -> None:
         reason %= {"k": k, "n": n, "target": enrolment.project.gold_target_percent}
         enrolments.move(enrolment=enrolment, to=Status.PAUSED, rule=rule, data=data, reason=reason)
         return
-    alarms = cusum(
-        [not passed for passed in passes(answered)], good=1 - target - 0.1 if target <= 0.85 else 0.05
-    ).alarms
-    warned = enrolment.decisions.filter(kind=Decision.Kind.WARN)
+    alarms = errors_of(enrolment.project, passes(answered)).alarms
+    warned = enrolment.decisions.filter(kind=Decision.Kind.WARN, rule__kind="cusum")
     if since:
         warned = warned.filter(created_at__gt=since)
     if len(alarms) > warned.count():
@@ -309,6 +312,12 @@ def _consider_gold(enrolment: Enrolment) -> None:
             "Lately more of your answers differ from the researchers' than before. Please read the guideline again."
         )
         enrolments.note(enrolment=enrolment, kind=Decision.Kind.WARN, rule={"kind": "cusum"}, data=data, reason=reason)
+
+
+def errors_of(project: Project, passed: Sequence[bool]) -> Cusum:
+    """The watch on errors of these answers to gold, in order."""
+    bad = 1 - project.gold_target_percent / 100 + 0.05  # half of it is good: .15 and .30 where the target is .75
+    return cusum([not one for one in passed], good=bad / 2, bad=bad)
 
 
 def passes(found: Iterable[Item]) -> list[bool]:

@@ -28,7 +28,7 @@ from annotate.models import (
     Project,
     VettingStep,
 )
-from annotate.services import enrolments, gold, vetting
+from annotate.services import enrolments, gold, ledger, vetting
 
 Status, Step = Enrolment.Status, VettingStep.Kind
 
@@ -94,10 +94,13 @@ def keep_profile(*, enrolment: Enrolment, consent: bool, fields: Mapping[str, An
     if not consent and not _consented(row):
         raise Refused(_("Without your consent you cannot take part. Nothing was saved."))
     annotator = Annotator.objects.select_for_update(no_key=True).get(pk=row.annotator_id)
+    agreed_to = set(annotator.harm_categories)
     for name, value in fields.items():
         setattr(annotator, name, value)
     annotator.full_clean(exclude=["user", "pseudonym"])
     annotator.save(update_fields=list(fields))
+    if set(annotator.harm_categories) != agreed_to:  # what was passed over may be for him now
+        ledger.look_again(enrolments=annotator.enrolments.all())
     if not _consented(row):
         Acknowledgement.objects.create(enrolment=row, consent=text)
     row.annotator = annotator
@@ -193,18 +196,28 @@ def unmet(enrolment: Enrolment) -> list[str]:
     found = []
     if (least := wanted.get("education")) and not _reaches(Education.values, who.education, least):
         found.append(_("Education: %(least)s or more is asked for.") % {"least": Education(least).label})
+    return found + [language_in_words(one) for one in unmet_languages(enrolment)]
+
+
+def unmet_languages(enrolment: Enrolment) -> list[Mapping[str, Any]]:
+    """The languages, of those that the project asks for, that the annotator does not know well enough."""
+    wanted, who = vetting.steps_of(enrolment.project).get(Step.PROFILE, {}), enrolment.annotator
+    found = []
     for one in wanted.get("languages", []):
-        code, level = one["language"], one.get("level") or Level.C1
-        native = code in who.native_languages
+        code = one["language"]
         tested = (who.verified_levels.get(code) or {}).get("level", "")
-        declared = tested if one.get("verified") else max(tested, who.levels.get(code, ""))
-        if not native and not _reaches(Level.values, declared, level):
-            words = {"language": language_name(code), "level": level}
-            if one.get("verified"):
-                found.append(_("%(language)s: native, or %(level)s in the language test.") % words)
-            else:
-                found.append(_("%(language)s: native, or at least %(level)s.") % words)
+        level = tested if one.get("verified") else max(tested, who.levels.get(code, ""))
+        if code not in who.native_languages and not _reaches(Level.values, level, one.get("level") or Level.C1):
+            found.append(one)
     return found
+
+
+def language_in_words(asked: Mapping[str, Any]) -> str:
+    """What a project asks for of a language: {"language": "en", "level": "C1", "verified": true}."""
+    words = {"language": language_name(asked["language"]), "level": asked.get("level") or Level.C1}
+    if asked.get("verified"):
+        return _("%(language)s: native, or %(level)s in the language test.") % words
+    return _("%(language)s: native, or at least %(level)s.") % words
 
 
 def _reaches(order: Sequence[str], value: str, least: str) -> bool:
@@ -213,19 +226,21 @@ def _reaches(order: Sequence[str], value: str, least: str) -> bool:
 
 def stages(enrolment: Enrolment) -> list[Stage]:
     """The steps of the project in their order, with where the person is."""
-    steps = vetting.steps_of(enrolment.project)
-    labels = dict(Step.choices)
-    shown: list[tuple[str, str]] = [
-        (kind, str(labels[kind])) for kind in (Step.PROFILE, Step.GUIDELINE, Step.TRAINING) if kind in steps
-    ]
-    if vetting.parts_of(steps):
-        shown.append(("test", _("test")))
-    shown.append(("decision", _("decision")))
+    shown = steps_in_words(enrolment.project)
     at = _at(enrolment, [kind for kind, _label in shown])
     return [
         Stage(kind, label, "done" if number < at else "now" if number == at else "later")
         for number, (kind, label) in enumerate(shown)
     ]
+
+
+def steps_in_words(project: Project) -> list[tuple[str, str]]:
+    """The steps of the project in their order: kind and name. The parts of the test are one step."""
+    steps, labels = vetting.steps_of(project), dict(Step.choices)
+    shown = [(str(kind), str(labels[kind])) for kind in (Step.PROFILE, Step.GUIDELINE, Step.TRAINING) if kind in steps]
+    if vetting.parts_of(steps):
+        shown.append(("test", _("test")))
+    return [*shown, ("decision", _("decision"))]
 
 
 def _at(enrolment: Enrolment, kinds: Sequence[str]) -> int:

@@ -15,11 +15,11 @@ from django.views.decorators.http import require_GET, require_http_methods, requ
 from annotate.access import Role, annotator_of, project_for, projects_of
 from annotate.exchange_forms import SettingsForm
 from annotate.models import Annotator, Project, Route, Slot
-from annotate.services import exchange, history
+from annotate.services import exchange, feedback, history
 from jobs.requests import PageRequest
 
 PAGE = 25
-QUESTIONS = 20
+QUESTIONS, COMMENTS = 20, 20
 
 
 @require_GET
@@ -43,6 +43,7 @@ def mine(request: PageRequest, slug: str) -> HttpResponse:
     figures = history.figures(annotator, project)
     decisions, unseen = history.decisions_on(page), history.unseen_decisions(project, request.user)
     questions = list(history.own_questions(request.user, project)[: QUESTIONS + 1])
+    comments = list(feedback.to(annotator, project)[: COMMENTS + 1])
     context = {
         "project": project,
         "page": page,
@@ -55,7 +56,12 @@ def mine(request: PageRequest, slug: str) -> HttpResponse:
         "figures": figures,
         "active_time": _clock(figures["seconds"] or 0),
         "days": days,
+        "kinds": [(kind, history.SHADES[kind]) for kind in history.kinds_of(days)],
+        "hours": [(one, [one.of(kind) for kind in history.kinds_of(days)]) for one in reversed(days)],
         "plot": history.plot(days),
+        "comments": comments[:COMMENTS],
+        "more_comments": len(comments) > COMMENTS,
+        "unseen_comments": feedback.unseen(project, request.user).count(),
         "questions": questions[:QUESTIONS],
         "more_questions": len(questions) > QUESTIONS,
     }
@@ -77,8 +83,10 @@ def _csv(project: Project, days: list[history.Day]) -> HttpResponse:
     response = HttpResponse(content_type="text/csv; charset=utf-8")
     response["Content-Disposition"] = f'attachment; filename="hours-{project.slug}.csv"'
     rows = csv.writer(response)
-    rows.writerow(["date", "tasks", "active_seconds"])
-    rows.writerows([one.day.isoformat(), one.tasks, one.seconds] for one in days)
+    rows.writerow(["date", "kind", "tasks", "active_seconds"])
+    for day in days:
+        for kind in history.Kind:
+            rows.writerow([day.day.isoformat(), kind.value, day.of(kind).tasks, day.of(kind).seconds])
     return response
 
 

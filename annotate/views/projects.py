@@ -11,13 +11,13 @@ from django.views.decorators.http import require_GET, require_POST
 from annotate.access import OVERSEERS, REVIEWERS, project_for, projects_of, roles_in
 from annotate.models import Enrolment
 from annotate.rendering import markdown_html
-from annotate.services import agreement, exchange, overview
+from annotate.services import agreement, exchange, overview, way_in
 from jobs.requests import PageRequest
 
 
 @require_GET
 def projects(request: PageRequest) -> HttpResponse:
-    """The projects in which the user has a role: those to work in, and those to look after."""
+    """The projects in which the user has a role, to work in or to look after, and those he may apply to."""
     found = list(projects_of(request.user))
     overseen = list(projects_of(request.user, OVERSEERS))
     places, waiting = overview.places(overseen), overview.waiting(overseen)
@@ -26,6 +26,7 @@ def projects(request: PageRequest) -> HttpResponse:
     context = {
         "projects": found,
         "overseen": [(one, places.get(one.pk), waiting.get(one.pk, 0)) for one in overseen],
+        "open_to_apply": way_in.may_apply_to(request.user),
         "enrolments": [(one, own.get(one.project_id)) for one in enrolments.order_by("project__name")],
     }
     return render(request, "annotate/projects.html", context)

@@ -8,6 +8,7 @@ from uuid import UUID
 
 from django.conf import settings
 from django.contrib import messages
+from django.db.models import QuerySet
 from django.http import Http404, HttpResponse, JsonResponse
 from django.shortcuts import redirect, render, resolve_url
 from django.urls import reverse
@@ -20,14 +21,14 @@ from annotate.access import Role, annotator_in, project_for, slot_for
 from annotate.differences import inline, side_by_side
 from annotate.errors import Refused
 from annotate.forms import DraftForm, SkipForm, SubmitForm, answer_fields
-from annotate.models import Flag, Guideline, Project, Slot
+from annotate.models import Enrolment, Flag, Guideline, Project, Slot, Task
 from annotate.models.people import Harm
 from annotate.rendering import markdown_html, plain_lines
-from annotate.services import claims, desk, ledger, vetting
+from annotate.services import claims, desk, ledger, vetting, way_in
 from annotate.sheet import Sheet, branches
 from jobs.requests import PageRequest
 
-Status = Slot.Status
+Status, Purpose = Slot.Status, Task.Purpose
 
 
 @require_POST
@@ -35,7 +36,7 @@ def claim(request: PageRequest, slug: str) -> HttpResponse:
     """Take the next task of the project. For its annotators."""
     project = project_for(request.user, slug, [Role.ANNOTATOR])
     slot = _next_slot(request, project)
-    return redirect("work", slug, slot.code) if slot else redirect("project", slug)
+    return redirect("work", slug, slot.code) if slot else redirect(_elsewhere(request, project))
 
 
 @require_GET
@@ -132,8 +133,15 @@ def raw(request: PageRequest, slug: str, code: UUID, letter: str) -> HttpRespons
 
 
 def _go_on(request: PageRequest, project: Project, *, done: Slot | None = None, said: str = "") -> HttpResponse:
-    """The next task in place of the last one; without htmx, or when there is none, another page."""
-    slot = _next_slot(request, project)
+    """The next task in place of the last one; without htmx, or when there is none, another page.
+
+    After a training task the page that says what the researchers chose; after the last of a test, what was decided.
+    """
+    purpose = done.task.purpose if done else None
+    if done and purpose == Purpose.TRAINING:
+        return _lead(request, reverse("training_feedback", args=[project.slug, done.code]))
+    over = purpose == Purpose.TEST and not _own(request, project).filter(status=Enrolment.Status.TESTING).exists()
+    slot = None if over else _next_slot(request, project)
     if slot and request.htmx:
         slot = slot_for(request.user, project.slug, slot.code)
         context = _desk(request, slot, Sheet(slot)) | {"done": done, "said": said}
@@ -141,8 +149,27 @@ def _go_on(request: PageRequest, project: Project, *, done: Slot | None = None, 
         response["HX-Push-Url"] = reverse("work", args=[project.slug, slot.code])
         return response
     messages.success(request, said or _("Saved."))
-    address = reverse("work", args=[project.slug, slot.code]) if slot else reverse("project", args=[project.slug])
+    if over:
+        return _lead(request, reverse("way_in", args=[project.slug]))
+    address = reverse("work", args=[project.slug, slot.code]) if slot else _elsewhere(request, project)
+    return _lead(request, address)
+
+
+def _lead(request: PageRequest, address: str) -> HttpResponse:
     return HttpResponseClientRedirect(address) if request.htmx else redirect(address)
+
+
+def _elsewhere(request: PageRequest, project: Project) -> str:
+    """Where somebody goes who gets no task: to the way in, if there is something to do or to be told, else to the project."""
+    own = _own(request, project).select_related("project").first()
+    stays = own is None or (own.status == Enrolment.Status.APPROVED and way_in.must_read(own) is None)
+    return reverse("project" if stays else "way_in", args=[project.slug])
+
+
+def _own(request: PageRequest, project: Project) -> QuerySet[Enrolment]:
+    """The user's enrolment, of the project's annotators."""
+    annotator = annotator_in(request.user, project)
+    return Enrolment.objects.filter(project=project, annotator=annotator) if annotator else Enrolment.objects.none()
 
 
 def _next_slot(request: PageRequest, project: Project) -> Slot | None:
