@@ -9,14 +9,16 @@ from uuid import uuid4
 
 import pytest
 from django.core.management import call_command
-from django.db import transaction
+from django.db import connection, transaction
 from django.test import Client
+from django.test.utils import CaptureQueriesContext
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from annotate.models import Annotation, Annotator, Task
 from annotate.services.agreement import measure_and_keep
 from annotate.services.consensus import settle
+from annotate.services.enrolments import enrol
 from curation.models import Blob, Dataset, Export, TrainingMetric, TrainingRun
 from curation.services.exports import request_export
 from curation.tasks import build_export
@@ -153,6 +155,24 @@ def test_what_the_figures_rest_on_and_the_consensus(world):
     [row] = api.get("projects/kitchen/consensus/?question=overall").json()["results"]
     assert (row["task"], row["n_votes"], row["label_source"], row["completion"]) == (task.name, 2, "votes", None)
     assert api.get("projects/kitchen/consensus/?question=other").json()["results"] == []
+
+
+def test_who_is_enrolled_and_where_each_stands(world, django_assert_num_queries):
+    address = "/api/projects/kitchen/annotators/"
+    headers = world.token("mina", "projects:read")
+    Client().get(address, headers=headers)  # which notes that the token was used
+    with CaptureQueriesContext(connection) as of_two:
+        found = Client().get(address, headers=headers).json()["results"]
+    assert [(one["state"], one["answered"], one["gold_n"], one["open_appeal"]) for one in found] == [
+        ("approved", 0, 0, False)
+    ] * 2
+    assert {one["pseudonym"] for one in found} == {world.annotator(name).pseudonym for name in ("ana", "ben")}
+    for name in ("otto", "rita"):
+        enrol(project=world.project, user=world.users[name])
+    with django_assert_num_queries(len(of_two)):
+        assert len(Client().get(address + "?state=approved", headers=headers).json()["results"]) == 4
+    refused = Client().get(address + "?state=asleep", headers=headers)
+    assert refused.status_code == 400 and "applied, training" in refused.json()["state"][0]
 
 
 def test_judges_that_are_models_come_in_as_such(world):
@@ -569,5 +589,5 @@ def test_the_schema_generates_without_a_warning_and_names_every_endpoint(tmp_pat
         "spectacular", "--fail-on-warn", "--validate", "--format", "openapi-json", "--file", str(tmp_path / "s")
     )
     schema = json.loads((tmp_path / "s").read_text())
-    assert len(schema["paths"]) == 20
+    assert len(schema["paths"]) == 21
     assert schema["components"]["securitySchemes"]["token"] == {"type": "http", "scheme": "bearer"}

@@ -11,5 +11,6 @@ urlpatterns = [
         name="api_project_agreement_detail",
     ),
     path("projects/<slug:slug>/consensus/", views.ProjectConsensus.as_view(), name="api_project_consensus"),
+    path("projects/<slug:slug>/annotators/", views.ProjectAnnotators.as_view(), name="api_project_annotators"),
     path("projects/<slug:slug>/judgements/", views.ProjectJudgements.as_view(), name="api_project_judgements"),
 ]

@@ -15,8 +15,8 @@ from rest_framework.views import APIView
 
 from annotate.access import OVERSEERS, Role, project_for, projects_of
 from annotate.api.parsers import LinesParser
-from annotate.models import Agreement, AgreementDetail, Annotator, Consensus, Project
-from annotate.services import agreement
+from annotate.models import Agreement, AgreementDetail, Annotator, Consensus, Enrolment, Project
+from annotate.services import agreement, standing_list
 from annotate.services.imports import ImportRefused, import_judgements
 
 KINDS = [kind.value for kind in Annotator.Kind if kind != Annotator.Kind.PERSON]
@@ -130,6 +130,42 @@ class ProjectConsensus(generics.ListAPIView):
         if key := self.request.query_params.get("question"):
             found = found.filter(question__key=key)
         return found.select_related("task", "question", "completion", "rule")
+
+
+class AnnotatorSerializer(serializers.Serializer):
+    """Somebody in a project, as the page on annotators has him (`standing_list.Row`)."""
+
+    pseudonym = serializers.CharField(source="enrolment.annotator.pseudonym")
+    kind = serializers.CharField(source="enrolment.annotator.kind")
+    state = serializers.ChoiceField(Enrolment.Status.choices, source="enrolment.status")
+    team = serializers.CharField(source="enrolment.team")
+    reason = serializers.CharField(source="enrolment.reason")
+    answered = serializers.IntegerField()
+    gold_right = serializers.IntegerField(source="gold.k")
+    gold_n = serializers.IntegerField(source="gold.n")
+    agreement = serializers.JSONField(help_text="With the others, on the deciding question, as last measured.")
+    last_decision = serializers.CharField(source="decision.kind", default=None)
+    last_decision_at = serializers.DateTimeField(source="decision.created_at", default=None)
+    open_appeal = serializers.BooleanField(source="appealed")
+
+
+class ProjectAnnotators(generics.ListAPIView):
+    """Who is enrolled in a project and where each stands; `?state=` for one state. For those who oversee the project."""
+
+    scopes = {"GET": "projects:read"}
+    serializer_class = AnnotatorSerializer
+    queryset = Enrolment.objects.none()  # for the schema
+
+    @extend_schema(parameters=[OpenApiParameter("state", str, enum=Enrolment.Status.values)])
+    def get(self, request: Request, slug: str) -> Response:
+        project = project_for(request.user, slug, OVERSEERS)
+        state = request.query_params.get("state", "")
+        if state and state not in Enrolment.Status.values:
+            message = _("There is no such state. There are: %(states)s.")
+            states = ", ".join(Enrolment.Status.values)
+            return Response({"state": [message % {"states": states}]}, status.HTTP_400_BAD_REQUEST)
+        page = self.paginate_queryset(standing_list.enrolments(project, state=state))
+        return self.get_paginated_response(AnnotatorSerializer(standing_list.rows(project, page), many=True).data)
 
 
 class ProjectJudgements(APIView):
