@@ -156,8 +156,8 @@ def people(world: World) -> dict[str, dict[str, Any]]:
     annotation = Slot.objects.filter(holder=ana, status="submitted").earliest("pk").current_annotation
     comment = Feedback.objects.create(annotation=annotation, author=world.users["rita"], text="Look again.")
     world.tasks(1, purpose="calibration")
-    by_name = dict.fromkeys(("annotator", "annotator_decide"), {"pseudonym": ana.pseudonym})
-    by_name |= dict.fromkeys(("calibration_round", "calibration_open"), {"batch": 0})
+    by_name: dict[str, dict[str, Any]] = {name: {"pseudonym": ana.pseudonym} for name in ("annotator", "annotator_decide")}
+    by_name |= {name: {"batch": 0} for name in ("calibration_round", "calibration_open")}
     by_name |= {"appeal": {"pk": first.pk}, "appeal_reply": {"pk": appeal.pk}, "feedback_seen": {"pk": comment.pk}}
     return by_name | {"comment": {"annotation": annotation.pk}}
 
@@ -287,6 +287,7 @@ EXPECTED = {
     "api_projects": ("401 200 200 200 200 200", NOT_SO_API),
     "api_project_agreement": ("401 404 403 200 200 200", NOT_SO_API),
     "api_project_agreement_detail": ("401 404 403 200 200 200", NOT_SO_API),
+    "api_project_annotators": ("401 404 403 200 200 200", NOT_SO_API),
     "api_project_consensus": ("401 404 403 200 200 200", NOT_SO_API),
     "api_project_judgements": (NOT_SO_API, "401 404 403 403 400 400"),
     "api_datasets": ("401 200 200 200 200 200", MAKERS_API),
@@ -508,6 +509,7 @@ ENDPOINTS = [
     ("get", "api_projects", "projects:read", 200),
     ("get", "api_project_agreement", "projects:read", 200),
     ("get", "api_project_agreement_detail", "projects:read", 200),
+    ("get", "api_project_annotators", "projects:read", 200),
     ("get", "api_project_consensus", "projects:read", 200),
     ("post", "api_project_judgements", "judgements:write", 400),
     ("get", "api_datasets", "datasets:read", 200),

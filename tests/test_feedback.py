@@ -41,6 +41,8 @@ def test_a_comment_reaches_whoever_answered_with_its_passage_until_it_is_marked_
     text = world.client("ana").get(MINE).text
     assert "&lt;b&gt;Why&lt;/b&gt; so?" in text and "Put the true one first." in text and "There is 1 comment" in text
     assert "A reviewer commented on 1 answer of yours." in world.client("ana").get("/projects/kitchen/").text
+    desk = world.client("ana").get(reverse("work", args=["kitchen", annotation.slot.code])).text
+    assert "A reviewer commented on your answer" in desk and "&lt;b&gt;Why&lt;/b&gt; so?" in desk
     assert "Why" not in world.client("ben").get(MINE).text
     seen = reverse("feedback_seen", args=["kitchen", made.pk])
     for name in ("otto", "ben", "rita"):

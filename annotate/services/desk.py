@@ -2,7 +2,7 @@
 
 from statistics import median
 
-from annotate.models import Annotation, Annotator, Guideline, HelpRequest, Project, Review, Slot
+from annotate.models import Annotation, Annotator, Feedback, Guideline, HelpRequest, Project, Review, Slot
 from annotate.services.overview import since_midnight
 
 
@@ -32,6 +32,14 @@ def sent_back(slot: Slot) -> Review | None:
     return Review.objects.filter(
         answer__annotation=slot.current_annotation_id, decision=Review.Decision.SEND_BACK
     ).first()
+
+
+def comments(slot: Slot) -> list[Feedback]:
+    """What reviewers said of this slot's answers. Who was told of nothing has none: a fresh task is not looked at."""
+    if slot.informed_at is None:
+        return []
+    found = Feedback.objects.filter(annotation__slot=slot).select_related("guideline")
+    return list(found.order_by("-pk")[:5])
 
 
 def unseen_answers(slot: Slot) -> list[HelpRequest]:

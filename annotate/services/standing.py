@@ -250,4 +250,4 @@ def with_others(
     if question:
         details = details.filter(question__key=question.key)
     rows = details.annotate(people=OfPeople(names)).select_related("question").order_by("question__position", "pk")
-    return [(row, {one["annotator"]: one for one in row.people}) for row in rows]  # type: ignore[attr-defined]
+    return [(row, {one["annotator"]: one for one in row.people}) for row in rows]

@@ -112,28 +112,26 @@ def retest(enrolment: Enrolment, *, own: bool = False) -> list[tuple[str, Share]
 
 
 def _twice(enrolment: Enrolment) -> list[_Twice]:
-    again = list(
-        answered(enrolment)
-        .filter(task__purpose=Task.Purpose.REPEAT, current_annotation__isnull=False)
-        .select_related("task")
-        .order_by("submitted_at", "pk")[:RECENT]
-    )
-    firsts = [slot.task.repeat_of_id for slot in again]
+    """The latest repeats that somebody answered, each with his answer to the task itself, in order."""
+    repeats = answered(enrolment).filter(task__purpose=Task.Purpose.REPEAT, current_annotation__isnull=False)
+    columns = ("task", "task__repeat_of", "current_annotation", "submitted_at")
+    again = list(repeats.values_list(*columns)[:RECENT])[::-1]
+    firsts = [first for _task, first, _annotation, _at in again]
     mine = Slot.objects.filter(holder=enrolment.annotator_id, task__in=firsts, current_annotation__isnull=False)
     before = dict(mine.values_list("task", "current_annotation"))
     outputs: dict[int, list[int]] = {}
-    places = Task.objects.filter(pk__in=[*firsts, *(slot.task_id for slot in again)], completions__isnull=False)
-    for task, output in places.order_by("pk", "completions__position").values_list("pk", "completions"):
-        outputs.setdefault(task, []).append(output)
+    places = Task.objects.filter(pk__in=[*firsts, *(row[0] for row in again)], completions__isnull=False)
+    for pk, output in places.order_by("pk", "completions__position").values_list("pk", "completions"):
+        outputs.setdefault(pk, []).append(output)
     return [
         _Twice(
-            before[slot.task.repeat_of_id],
-            slot.current_annotation_id,
-            dict(zip(outputs.get(slot.task_id, []), outputs.get(slot.task.repeat_of_id, []), strict=False)),
-            slot.submitted_at,
+            first=before[first],
+            second=annotation,
+            outputs=dict(zip(outputs.get(task, []), outputs.get(first, []), strict=False)),
+            at=at,
         )
-        for slot in again
-        if slot.task.repeat_of_id in before
+        for task, first, annotation, at in again
+        if first in before
     ]
 
 

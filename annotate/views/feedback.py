@@ -158,7 +158,8 @@ def calibration_round(request: PageRequest, slug: str, batch: int) -> HttpRespon
     questions = asked(project)
     if questions:
         question = next((one for one in questions if one.key == request.GET.get("question")), questions[0])
-        items = calibration.items(project, batch, question, seen_by=None if oversees else enrolment.annotator)
+        seen_by = enrolment.annotator if enrolment and not oversees else None
+        items = calibration.items(project, batch, question, seen_by=seen_by)
         page = Paginator(items, PAGE).get_page(request.GET.get("page"))
         context |= {
             "question": question,

@@ -72,7 +72,8 @@ def annotators(request: PageRequest, slug: str) -> HttpResponse | StreamingHttpR
 
 
 def _states() -> list[tuple[str, str]]:
-    return [("", _("All")), (standing_list.ATTENTION, _("waiting for you")), *Enrolment.Status.choices]
+    states = [(state.value, str(state.label)) for state in Enrolment.Status]
+    return [("", _("All")), (standing_list.ATTENTION, _("waiting for you")), *states]
 
 
 def _decide_on_all(request: PageRequest, people: list[Enrolment], form: BulkForm) -> None:

@@ -216,5 +216,6 @@ def _desk(request: PageRequest, slot: Slot, sheet: Sheet, form: SubmitForm | Non
         "over": slot.status in Slot.LOST,
         "answered": slot.status in (Status.SUBMITTED, Status.EXTRA),
         "sent_back": desk.sent_back(slot),
+        "comments": desk.comments(slot),
         "help_answers": desk.unseen_answers(slot),
     }
