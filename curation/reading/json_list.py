@@ -17,8 +17,9 @@ from curation.reading.jsonl import object_of
 from curation.reading.rows import Problem, Row, too_large
 
 CHUNK = 256 * 1024
-BETWEEN_ITEMS = re.compile(rb'["{}\[\],]')
-IN_ITEM = re.compile(rb'["{}\[\]]')
+# A text, whose last quote is the group if it is there, or a mark.
+BETWEEN_ITEMS = re.compile(rb'"[^"\\]*(?:\\.[^"\\]*)*("?)|[{}\[\],]', re.DOTALL)
+IN_ITEM = re.compile(rb'"[^"\\]*(?:\\.[^"\\]*)*("?)|[{}\[\]]', re.DOTALL)
 MEMBER = re.compile(rb'\s*("(?:[^"\\]|\\.)*")\s*:\s*(\[\s*\{)?')
 LARGEST_FIRST = 1024  # so many bytes are kept of what is too large to keep
 
@@ -77,10 +78,14 @@ class _Scanner:
             if not quoted:
                 found = (IN_ITEM if depth > 1 else BETWEEN_ITEMS).search(buffer, at)
                 if found:
+                    if found[1]:  # a whole text
+                        at = found.end()
+                        continue
+                    if found[1] is not None:  # one that goes on behind the buffer
+                        quoted, at = True, found.start() + 1
+                        continue
                     at, mark = found.end(), found[0]
-                    if mark == b'"':
-                        quoted = True
-                    elif mark in b"{[":
+                    if mark in b"{[":
                         depth += 1
                     elif mark in b"}]":
                         depth -= 1
