@@ -5,11 +5,13 @@ import io
 import json
 import tarfile
 from html import unescape
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
 import pytest
+from django.apps import apps
 from django.core.exceptions import ValidationError
 from django.core.files.uploadedfile import SimpleUploadedFile
 from django.core.management import CommandError, call_command
@@ -408,3 +410,20 @@ def test_a_kept_file_is_for_whoever_uploaded_it_alone(world):
     assert post(world.client("ada"), kept=token, **ABOUT).status_code == 422
     assert uploads.kept_for(user=world.users["mina"], token=token) is not None
     assert not Dataset.objects.exists()
+
+
+# --- Datasets from before ---------------------------------------------------------------------------------------------
+
+
+def test_a_dataset_from_before_says_after_the_migration_how_it_was_read_and_is_recognised(world):
+    contents = {"a.csv": b"a,b\n1,x\n", "b.tsv": b"a\tb\n1\tx\n", "c.jsonl": jsonl({"a": 1}), "d.csv": b"1,x\n2,y\n"}
+    names = {"d.csv": {"column_names": ["a", "键"]}}
+    made = [library.dataset(content, file_name=name, **names.get(name, {})) for name, content in contents.items()]
+    Dataset.objects.update(delimiter="", quote="", header="")
+    for dataset in made:
+        Dataset.objects.filter(pk=dataset.pk).update(reading_sha256=str(dataset.pk))
+    import_module("curation.migrations.0003_reading").say_how_files_were_read(apps, None)
+    for dataset, (name, content) in zip(made, contents.items(), strict=True):
+        with pytest.raises(Known) as caught:
+            library.dataset(content, file_name=name, name="other", **names.get(name, {}))
+        assert caught.value.dataset == dataset

@@ -35,7 +35,7 @@ def arrow_rows(part: Part) -> Iterator[Row | Problem]:
             found = (reader.get_batch(at) for at in range(reader.num_record_batches)) if is_file else iter(reader)
             cut = (batch.slice(at, BATCH) for batch in found for at in range(0, batch.num_rows, BATCH))
             yield from _rows(reader.schema, cut)
-    except (pa.ArrowException, OSError, UnicodeDecodeError, StopIteration) as error:
+    except (pa.ArrowException, OSError, UnicodeDecodeError) as error:
         with part.open() as stream:
             if not stream.read(1):
                 raise no_bytes() from None
