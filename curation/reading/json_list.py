@@ -181,7 +181,7 @@ def _rows(scanner: _Scanner, encoding: str, beside: dict[str, Any], size: int) -
 def _look_through(
     scanner: _Scanner, encoding: str, preferred: frozenset[str]
 ) -> tuple[dict[str, Any], int, int | None]:
-    """What the object holds beside the list of rows, how many bytes that is, and where the list begins if there is one."""
+    """What the object holds beside the list of rows, how many bytes that is, and where the list begins if it has one."""
     lists: dict[str, tuple[int, Item]] = {}
     beside: dict[str, Any] = {}
     size = 0

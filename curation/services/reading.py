@@ -72,7 +72,8 @@ def prepared(
         given["format"] = kinds.pop()
     if not given["format"]:
         message = _(
-            "The name does not say what it is: .jsonl, .json, .csv, .tsv, .parquet, .arrow or .txt, .gz or .zst behind it or not; .tar of several."
+            "The name does not say what it is: .jsonl, .json, .csv, .tsv, .parquet, .arrow or .txt, with .gz or .zst "
+            "behind it or not; .tar of several."
         )
         raise ValidationError({"file_name": message})
     dataset = Dataset(file_name=Path(file_name).name[-255:], shape=shape or PLAIN, **given)

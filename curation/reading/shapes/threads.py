@@ -74,7 +74,8 @@ def through(rows: Iterator[Row | Problem], options: Mapping[str, str]) -> Iterat
         if isinstance(row, Row):
             if not all(columns.get(what) for what in NEEDED):  # the first row may be the one that is wrong
                 columns = _columns(row.values, options)
-            last = str(row.values.get(columns["conversation"])) if columns["conversation"] else ""
+            name = row.values.get(columns["conversation"]) if columns["conversation"] else None
+            last = str(name) if _given(name) else ""
         return last  # a problem is of the conversation around it
 
     for name, group in groupby(rows, conversation):
