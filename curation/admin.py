@@ -14,6 +14,7 @@ from curation.models import Dataset, Export, InstanceSet, Template, TrainingRun
 from curation.reports import card_html, curves_of
 from curation.services.datasets import Known, request_import
 from curation.services.exports import request_export
+from curation.services.uploads import together
 from jobs.admin import ReadOnly
 
 
@@ -41,10 +42,9 @@ class DatasetImportForm(DatasetForm):
         super()._post_clean()
         if self.errors or self.request is None:
             return
-        given = {name: self.cleaned_data[name] for name in self.fields if name != "upload"}
-        file = self.cleaned_data["upload"]
         try:
-            self.made = request_import(stream=file.file, file_name=file.name, actor=self.request.user, **given)
+            with together(self.cleaned_data["upload"]) as (stream, name):
+                self.made = request_import(stream=stream, file_name=name, actor=self.request.user, **self.given())
         except Known as known:
             self.add_error("upload", str(known))
         except ValidationError as error:
@@ -61,7 +61,7 @@ class DatasetAdmin(PageAdmin):
     show_full_result_count = False
 
     def get_fields(self, request, obj=None):
-        return AboutForm.Meta.fields if obj else ["upload", *DatasetForm.Meta.fields]
+        return AboutForm.Meta.fields if obj else [*DatasetForm.FIRST, *DatasetForm.OTHERS]
 
     def get_form(self, request, obj=None, change=False, **kwargs):
         if obj:

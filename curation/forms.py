@@ -1,3 +1,5 @@
+from typing import Any
+
 from django import forms
 from django.conf import settings
 from django.core.exceptions import ValidationError
@@ -6,8 +8,10 @@ from django.utils.translation import gettext_lazy as _
 from annotate.access import Role, projects_of
 from curation.access import EXPORTERS, instance_sets_of
 from curation.models import Dataset, Export, InstanceSet, Template
-from curation.services.datasets import format_of
+from curation.reading import PLAIN
+from curation.reading.shapes import AS_IT_IS, known
 from curation.services.handover import Choice
+from curation.services.reading import format_of, is_bundle
 
 
 def names_of(text: str) -> list[str]:
@@ -15,25 +19,83 @@ def names_of(text: str) -> list[str]:
     return [name.strip() for name in text.split(",")] if text.strip() else []
 
 
+def options_of(text: str) -> dict[str, str]:
+    """`name=value, name=value`. Raises ValidationError where a value is missing."""
+    pairs = [pair.partition("=") for pair in names_of(text)]
+    if bad := next((name for name, mark, value in pairs if not mark or not value.strip()), None):
+        message = _("“%(text)s” is no option. Write name=value, with commas between several.")
+        raise ValidationError(message, params={"text": bad[:40]})
+    return {name.strip(): value.strip() for name, _mark, value in pairs}
+
+
+class ManyFilesInput(forms.ClearableFileInput):
+    allow_multiple_selected = True
+
+
+class ManyFilesField(forms.FileField):
+    """One file or several; cleaned, it is a list."""
+
+    widget = ManyFilesInput
+
+    def clean(self, data, initial=None):
+        given = data if isinstance(data, list | tuple) else [data]
+        return [super(ManyFilesField, self).clean(one, initial) for one in given if one]
+
+
 class DatasetForm(forms.ModelForm):
-    upload = forms.FileField(label=_("File"), help_text=_("JSONL, CSV, TSV or Parquet; packed with gzip or not."))
+    """What is not filled in of how the file is read is found; `kept` is the name of a file that was looked at before."""
+
+    upload = ManyFilesField(
+        label=_("File"),
+        required=False,
+        help_text=_(
+            "JSONL, JSON, CSV, TSV, Parquet, Arrow or text; packed with gzip or zstd or not. Several files become one "
+            "dataset, each with its split; a file of labels goes with one of texts line by line."
+        ),
+    )
+    splits = forms.CharField(
+        label=_("Splits of several files"),
+        required=False,
+        help_text=_("In the order of the files, separated by commas; else their names say it."),
+    )
     format = forms.ChoiceField(
         label=_("Format"), required=False, choices=[("", _("as its name says")), *Dataset.Format.choices]
+    )
+    delimiter = forms.ChoiceField(
+        label=_("Between fields"), required=False, choices=[("", _("as found")), *Dataset.Delimiter.choices]
+    )
+    quote = forms.ChoiceField(
+        label=_("Around fields"), required=False, choices=[("", _("as found")), *Dataset.Quote.choices]
+    )
+    header = forms.ChoiceField(
+        label=_("The first line is"), required=False, choices=[("", _("as found")), *Dataset.Header.choices]
     )
     column_names = forms.CharField(
         label=_("Column names"),
         required=False,
         help_text=_("Of a CSV or TSV file without a header line, separated by commas."),
     )
+    shape = forms.ChoiceField(label=_("Shape of its rows"), required=False)
+    shape_options = forms.CharField(
+        label=_("Options of the shape"), required=False, help_text=_("Such as reply_to=parent, role=teacher.")
+    )
 
     class Meta:
         model = Dataset
-        fields = [
-            "name", "licence", "language", "source",
-            "format", "encoding", "column_names", "id_column", "group_column", "leave_out_refused",
-        ]  # fmt: skip
+        fields = ["name", "licence", "language", "source", "encoding", "id_column", "group_column", "leave_out_refused"]
 
     FIRST = ("upload", "name", "licence", "language", "source")
+    FOUND = ("splits", "format", "delimiter", "quote", "header", "column_names", "shape", "shape_options")
+    OTHERS = (
+        "format", "encoding", "delimiter", "quote", "header", "column_names", "shape", "shape_options", "splits",
+        "id_column", "group_column", "leave_out_refused",
+    )  # fmt: skip
+
+    def __init__(self, *args, kept: str = "", **kwargs) -> None:
+        super().__init__(*args, **kwargs)
+        self.kept = kept
+        shapes = [(PLAIN, AS_IT_IS), *((shape.name, shape.description) for shape in known().values())]
+        self.fields["shape"].choices = [("", _("as found")), *shapes]  # type: ignore[attr-defined]
 
     def first(self):
         """What everybody fills in."""
@@ -41,31 +103,46 @@ class DatasetForm(forms.ModelForm):
 
     def others(self):
         """What most files do not need."""
-        return [self[name] for name in self.fields if name not in self.FIRST]
+        return [self[name] for name in self.OTHERS]
 
     def opened(self) -> bool:
         """Whether what most files do not need was filled in, or is wrong."""
-        names = ("format", "column_names", "id_column", "group_column", "leave_out_refused")
+        names = (*self.FOUND, "id_column", "group_column", "leave_out_refused")
         return any(self.data.get(name) for name in names) or any(field.errors for field in self.others())
 
     def clean_upload(self):
-        file, most = self.cleaned_data["upload"], settings.DATASET_UPLOAD_MAX_BYTES
-        if file.size > most:
+        files, most = self.cleaned_data["upload"], settings.DATASET_UPLOAD_MAX_BYTES
+        if not files and not self.kept:
+            raise ValidationError(self.fields["upload"].error_messages["required"], code="required")
+        if sum(file.size for file in files) > most:
             message = _("The file may have %(most)d bytes here. Use `manage.py import_dataset` for a larger one.")
             raise ValidationError(message, params={"most": most})
-        return file
+        return files
 
     def clean_column_names(self) -> list[str]:
         return names_of(self.cleaned_data["column_names"])
 
+    def clean_splits(self) -> list[str]:
+        return names_of(self.cleaned_data["splits"])
+
+    def clean_shape_options(self) -> dict[str, str]:
+        return options_of(self.cleaned_data["shape_options"])
+
     def clean(self):
         given = super().clean() or self.cleaned_data
-        file = given.get("upload")
-        if file and not given.get("format"):
-            given["format"] = format_of(file.name)
-            if not given["format"]:
-                self.add_error("format", _("The file's name does not say what it is. Choose its format."))
+        names = [file.name for file in given.get("upload") or []]
+        if not given.get("format") and not all(format_of(name) or is_bundle(name) for name in names):
+            self.add_error("format", _("The file's name does not say what it is. Choose its format."))
         return given
+
+    def reading(self) -> dict[str, Any]:
+        """What was said of how the file is read, as the verbs take it."""
+        names = (*self.FOUND, "encoding", "id_column", "group_column", "leave_out_refused")
+        return {name: self.cleaned_data[name] for name in names if name in self.cleaned_data}
+
+    def given(self) -> dict[str, Any]:
+        """All that was said of the dataset, as the verbs take it."""
+        return {name: value for name, value in self.cleaned_data.items() if name != "upload"}
 
 
 class AboutForm(forms.ModelForm):

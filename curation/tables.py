@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -46,7 +46,7 @@ def batches_of(file: pq.ParquetFile, size: int) -> Iterator[pa.RecordBatch]:
     yield from file.iter_batches(batch_size=size, use_threads=False)
 
 
-def opened(path: Path) -> pq.ParquetFile:
+def opened(path: Path | BinaryIO) -> pq.ParquetFile:
     """A Parquet file that is read bit by bit. By default Arrow reads ahead, and keeps all it has read until the end."""
     return pq.ParquetFile(path, pre_buffer=False, buffer_size=BUFFER)
 

@@ -1,10 +1,10 @@
 from django.urls import path
 
-from curation.views import datasets, exports
+from curation.views import datasets, exports, imports
 
 urlpatterns = [
     path("datasets/", datasets.datasets, name="datasets"),
-    path("datasets/import/", datasets.dataset_import, name="dataset_import"),
+    path("datasets/import/", imports.dataset_import, name="dataset_import"),
     path("datasets/<uuid:dataset_id>/", datasets.dataset, name="dataset"),
     path("datasets/<uuid:dataset_id>/about/", datasets.dataset_about, name="dataset_about"),
     path("datasets/<uuid:dataset_id>/remove/", datasets.dataset_remove, name="dataset_remove"),

@@ -183,10 +183,10 @@ REFUSED: dict[str, BadFile] = {
     "NUL in CSV": BadFile("rows.csv", lambda: b"id,text\n" + b"1,a\n" * 20 + b"2,b\x00\n", ("row 21, column text", "NUL")),
     "half a pair of surrogates": BadFile("rows.jsonl", lambda: b'{"x": "\\ud83d"}\n', ("row 1", "not JSON")),
     "one JSON array": BadFile(
-        "rows.json", lambda: json.dumps(good_rows(), indent=1).encode(), ("one JSON array", "jq -c")
+        "rows.jsonl", lambda: json.dumps(good_rows(), indent=1).encode(), ("one JSON array", "choose JSON")
     ),
     "one JSON array in one line": BadFile(
-        "rows.json", lambda: json.dumps([{"text": "x" * 1000}] * 5000).encode(), ("one JSON array", "jq -c")
+        "rows.jsonl", lambda: json.dumps([{"text": "x" * 1000}] * 5000).encode(), ("one JSON array", "choose JSON")
     ),
     "no object": BadFile("rows.jsonl", lambda: jsonl({"x": 1}, ["x"]), ("row 2", "no object", "Each line must be one")),
     "latin-1 in JSONL": BadFile(
@@ -210,9 +210,15 @@ REFUSED: dict[str, BadFile] = {
     "pointer of Git": BadFile(
         "rows.csv", lambda: b"version https://git-lfs.github.com/spec/v1\noid sha256:0\nsize 1\n", ("git lfs pull",)
     ),
-    "semicolons": BadFile("rows.csv", lambda: b"id;text\n1;a, b\n", ("“id;text”", "semicolons", "with commas")),
-    "tabs called CSV": BadFile("rows.csv", lambda: b"id\ttext\n1\ta, b\n", ("Choose TSV",)),
-    "commas called TSV": BadFile("rows.tsv", lambda: b"id,text\n1,a\n", ("Choose CSV",)),
+    "semicolons, read with commas": BadFile(
+        "rows.csv", lambda: b"id;text\n1;a, b\n", ("“id;text”", "between its fields: a semicolon"), {"delimiter": "comma", "header": "yes"}
+    ),
+    "tabs, read with commas": BadFile(
+        "rows.csv", lambda: b"id\ttext\n1\ta, b\n", ("between its fields: a tab",), {"delimiter": "comma", "header": "yes"}
+    ),
+    "commas, read with tabs": BadFile(
+        "rows.tsv", lambda: b"id,text\n1,a\n", ("between its fields: a comma",), {"delimiter": "tab", "header": "yes"}
+    ),
     "too many fields": BadFile(
         "rows.csv", lambda: b"id,text\n1,one, two\n", ("row 1:", "3 fields, the columns are 2", "needs quotes")
     ),

@@ -32,6 +32,7 @@ from hypothesis import strategies as st
 from curation.models import Blob, Dataset
 from curation.services import blobs, datasets
 from curation.services.datasets import Known, batches_of, remove_failed, rows_numbered, rows_of
+from curation.services.reading import format_of
 from curation.tasks import import_dataset
 from jobs.models import Job
 from tests import library
@@ -128,7 +129,7 @@ def test_ids_of_any_kind_are_compared_as_they_are(world):
     ],
 )
 def test_the_name_says_the_format(file_name, says):
-    assert datasets.format_of(file_name) == says
+    assert format_of(file_name) == says
 
 
 @pytest.mark.parametrize(
@@ -632,9 +633,9 @@ def tables(draw, kinds: dict[str, Any]) -> tuple[dict[str, str], list[dict[str, 
     return columns, draw(st.lists(row, min_size=1, max_size=8))
 
 
-def back(content: bytes, file_name: str) -> list[dict[str, Any]]:
+def back(content: bytes, file_name: str, **fields: Any) -> list[dict[str, Any]]:
     Dataset.objects.all().delete()  # else a file that comes again would be known
-    dataset = imported(content, file_name)
+    dataset = imported(content, file_name, **fields)
     assert dataset.whole, dataset.job.error
     return values_of(dataset)
 
@@ -686,7 +687,7 @@ def test_any_rows_of_csv_and_tsv_come_back(db, data):
     into = io.StringIO()
     csv.writer(into, lineterminator=data.draw(st.sampled_from(["\n", "\r\n"]))).writerows([names, *rows])
     if all("\r" not in cell for row in rows for cell in row):  # Python's writer leaves a lone one without quotes
-        assert back(into.getvalue().encode(), "a.csv") == wanted
+        assert back(into.getvalue().encode(), "a.csv", delimiter="comma", quote="double", header="yes") == wanted
     if all(character not in cell for row in rows for cell in row for character in "\t\r\n"):
         lines = ["\t".join(row) + "\n" for row in [names, *rows]]
-        assert back("".join(lines).encode(), "a.tsv") == wanted
+        assert back("".join(lines).encode(), "a.tsv", delimiter="tab", quote="none", header="yes") == wanted

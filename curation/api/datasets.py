@@ -18,7 +18,7 @@ from rest_framework.views import APIView
 from annotate.access import Role, project_for
 from annotate.api.parsers import LinesParser, TooLarge
 from curation import access
-from curation.forms import names_of
+from curation.forms import names_of, options_of
 from curation.models import USUAL_SEED, Dataset, InstanceSet, Template
 from curation.services import datasets, handover, templates
 
@@ -57,7 +57,8 @@ class DatasetSerializer(serializers.ModelSerializer):
         model = Dataset
         fields = [
             "id", "name", "version", "licence", "language", "source", "file_name", "sha256", "format", "encoding",
-            "column_names", "id_column", "group_column", "leave_out_refused",
+            "column_names", "delimiter", "quote", "header", "shape", "shape_options", "files",
+            "id_column", "group_column", "leave_out_refused",
             "state", "error", "rows", "columns", "refused", "refusals", "created_at",
         ]  # fmt: skip
 
@@ -66,13 +67,19 @@ class NewDatasetSerializer(serializers.Serializer):
     """The query of an import. What the values may be, the model says."""
 
     name = serializers.CharField()
-    file_name = serializers.CharField(max_length=255)
+    file_name = serializers.CharField(max_length=255, help_text="A name that ends in .tar says: several files.")
+    splits = serializers.CharField(default="", help_text="Of several files, in order, separated by commas.")
     licence = serializers.CharField()
     language = serializers.CharField()
     source = serializers.CharField(default="", allow_blank=True)  # type: ignore[assignment] # a field has a source
     format = serializers.ChoiceField(Dataset.Format.choices, default="", help_text="Else the file's name says it.")
     encoding = serializers.ChoiceField(Dataset.Encoding.choices, default=Dataset.Encoding.UTF_8)
     column_names = serializers.CharField(default="", help_text="Separated by commas, for a file without a header line.")
+    delimiter = serializers.ChoiceField(Dataset.Delimiter.choices, default="", help_text="Else it is found.")
+    quote = serializers.ChoiceField(Dataset.Quote.choices, default="", help_text="Else it is found.")
+    header = serializers.ChoiceField(Dataset.Header.choices, default="", help_text="Else it is found.")
+    shape = serializers.CharField(default="", help_text="Else it is found; plain for rows as they are.")
+    shape_options = serializers.CharField(default="", help_text="name=value, separated by commas.")
     id_column = serializers.CharField(default="")
     group_column = serializers.CharField(default="")
     leave_out_refused = serializers.BooleanField(default=False)
@@ -105,7 +112,11 @@ class DatasetList(generics.ListAPIView):
         asked = NewDatasetSerializer(data=request.query_params)
         asked.is_valid(raise_exception=True)
         given = dict(asked.validated_data)
-        given["column_names"] = names_of(given["column_names"])
+        for name, said in (("column_names", names_of), ("splits", names_of), ("shape_options", options_of)):
+            try:
+                given[name] = said(given[name])
+            except ValidationError as error:
+                raise serializers.ValidationError({name: error.messages}) from None
         most = settings.DATASET_UPLOAD_MAX_BYTES
         if int(request.META.get("CONTENT_LENGTH") or 0) > most:
             message = _("The file may have %(most)d bytes here. Use `manage.py import_dataset` for a larger one.")

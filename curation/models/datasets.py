@@ -17,6 +17,8 @@ from django.utils.translation import gettext_lazy as _
 from license_expression import ExpressionError, get_spdx_licensing
 
 from curation.models.blobs import Blob
+from curation.reading.files import PLAIN
+from curation.reading.shapes import AS_IT_IS, known
 from jobs.models import Job
 
 SPDX = get_spdx_licensing()
@@ -56,13 +58,31 @@ class Dataset(models.Model):
         JSONL = "jsonl", "JSONL"
         CSV = "csv", "CSV"
         TSV = "tsv", "TSV"
+        JSON = "json", "JSON"
         PARQUET = "parquet", "Parquet"
+        ARROW = "arrow", "Arrow"
+        TEXT = "text", _("text, a line a row")
 
     class Encoding(models.TextChoices):
         UTF_8 = "utf-8", "UTF-8"
         LATIN_1 = "latin-1", "Latin-1"
         WINDOWS = "windows-1252", "Windows-1252"
         GB18030 = "gb18030", "GB 18030"
+
+    class Delimiter(models.TextChoices):
+        COMMA = "comma", _("a comma")
+        TAB = "tab", _("a tab")
+        SEMICOLON = "semicolon", _("a semicolon")
+        PIPE = "pipe", _("a bar |")
+
+    class Quote(models.TextChoices):
+        DOUBLE = "double", _("double quotes")
+        SINGLE = "single", _("single quotes")
+        NONE = "none", _("nothing: a quote is text")
+
+    class Header(models.TextChoices):
+        YES = "yes", _("the names of the columns")
+        NO = "no", _("a row like the others")
 
     id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
     name = models.SlugField(_("name"), max_length=80, help_text=_("Letters, digits and hyphens; versions share it."))
@@ -79,6 +99,9 @@ class Dataset(models.Model):
     file = models.ForeignKey(Blob, models.PROTECT, editable=False, related_name="+")
     file_name = models.CharField(_("file"), max_length=255)
     # How the file is read. With the file, these say whether an import is one that was made before.
+    files = models.JSONField(
+        _("files"), default=list, blank=True, editable=False
+    )  # [{name, split}] if there are several
     format = models.CharField(_("format"), max_length=7, choices=Format)
     encoding = models.CharField(_("encoding"), max_length=12, choices=Encoding, default=Encoding.UTF_8)
     column_names = models.JSONField(
@@ -87,6 +110,11 @@ class Dataset(models.Model):
         blank=True,
         help_text=_("Of a CSV or TSV file without a header line, separated by commas."),
     )
+    delimiter = models.CharField(_("between fields"), max_length=9, choices=Delimiter, blank=True)
+    quote = models.CharField(_("around fields"), max_length=6, choices=Quote, blank=True)
+    header = models.CharField(_("the first line is"), max_length=3, choices=Header, blank=True)
+    shape = models.CharField(_("shape"), max_length=40, default=PLAIN)
+    shape_options = models.JSONField(_("options of the shape"), default=dict, blank=True)
     id_column = models.CharField(
         _("id column"), max_length=200, blank=True, help_text=_("No two rows may have the same value in it.")
     )
@@ -141,8 +169,29 @@ class Dataset(models.Model):
             raise ValidationError({"column_names": _("A list of names is needed here, none of them empty.")})
         if len(set(names)) < len(names):
             raise ValidationError({"column_names": _("A name stands here twice. Each column needs its own.")})
-        if names and self.format not in (self.Format.CSV, self.Format.TSV):
+        delimited = self.format in (self.Format.CSV, self.Format.TSV)
+        if names and not delimited:
             raise ValidationError({"column_names": _("Only a CSV or TSV file has its columns named here.")})
+        for name in ("delimiter", "quote", "header"):
+            if getattr(self, name) and not delimited:
+                raise ValidationError({name: _("Only a CSV or TSV file has this.")})
+        self._check_shape()
+
+    def _check_shape(self) -> None:
+        if self.shape != PLAIN and self.shape not in known():
+            message = _("There is no shape “%(shape)s”. There are: %(known)s.")
+            words = {"shape": self.shape[:40], "known": ", ".join([PLAIN, *known()])}
+            raise ValidationError({"shape": message % words})
+        options = {} if self.shape == PLAIN else known()[self.shape].options
+        if unknown := [name for name in self.shape_options if name not in options]:
+            message = _("The shape has no option “%(name)s”. It has: %(known)s.")
+            words = {"name": unknown[0][:40], "known": ", ".join(options) or "–"}
+            raise ValidationError({"shape_options": message % words})
+
+    @property
+    def shape_in_words(self) -> str:
+        """What its rows were taken for."""
+        return str(AS_IT_IS if self.shape == PLAIN else known()[self.shape].description)
 
     @property
     def whole(self) -> bool:

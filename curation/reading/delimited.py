@@ -9,10 +9,9 @@ from django.utils.translation import gettext as _
 from curation.reading.files import MAX_ROW_BYTES, Reading, Unreadable, text_of, undecodable
 from curation.reading.rows import Problem, Row, check_columns, too_large, wrong_byte
 
-DIALECTS: dict[str, dict[str, Any]] = {
-    "csv": {"delimiter": ",", "strict": True},
-    "tsv": {"delimiter": "\t", "quoting": csv.QUOTE_NONE},  # as registered with IANA: a quote is just a character
-}
+DELIMITERS = {"comma": ",", "tab": "\t", "semicolon": ";", "pipe": "|"}
+QUOTES = {"double": '"', "single": "'", "none": ""}
+USUAL = {"csv": ("comma", "double"), "tsv": ("tab", "none")}  # as registered with IANA: in TSV a quote is a character
 TOO_LARGE = "a row is too large"
 LINE_ENDS = ("\n", "\r")
 
@@ -41,20 +40,29 @@ class _Lines:
         return line
 
 
+def dialect(delimiter: str, quote: str) -> dict[str, Any]:
+    """What Python's reader is told."""
+    if not QUOTES[quote]:
+        return {"delimiter": DELIMITERS[delimiter], "quoting": csv.QUOTE_NONE}
+    return {"delimiter": DELIMITERS[delimiter], "quotechar": QUOTES[quote], "strict": True}
+
+
 def rows(stream: BinaryIO, reading: Reading) -> Iterator[Row | Problem]:
     csv.field_size_limit(MAX_ROW_BYTES + 2)  # of the whole process; `_Lines` stops earlier
-    names = list(reading.columns)
+    delimiter, quote = USUAL[reading.format]
+    delimiter, quote = reading.delimiter or delimiter, reading.quote or quote
+    names, header = list(reading.columns), (reading.header or ("no" if reading.columns else "yes")) == "yes"
     check_columns(names)
     number = 0
     with text_of(stream, reading.encoding) as text:
         lines = _Lines(text)
-        found = csv.reader(lines, **DIALECTS[reading.format])
+        found = csv.reader(lines, **dialect(delimiter, quote))
         while True:
             lines.given = 0
             try:
                 fields = next(found, None)
             except csv.Error as error:
-                if not names:
+                if header:
                     raise Unreadable(_("The header line cannot be read. %(why)s") % {"why": _remedy(error)}) from None
                 number += 1
                 yield Problem(number, "", _remedy(error))
@@ -63,22 +71,22 @@ def rows(stream: BinaryIO, reading: Reading) -> Iterator[Row | Problem]:
                 return
             if not fields:
                 continue  # a blank line
-            if names:
+            if header:
+                header, names = False, names or fields
+                _check_header(names, delimiter, reading.encoding)
+            else:
+                names = names or [f"column_{place}" for place in range(1, len(fields) + 1)]
                 number += 1
                 yield _row(number, names, fields, reading.encoding)
-            else:
-                names = fields
-                _check_header(names, reading)
 
 
-def _check_header(names: list[str], reading: Reading) -> None:
-    check_columns(names, reading.encoding)
-    other = {"csv": ("\t", ";"), "tsv": (",",)}[reading.format]
-    if len(names) == 1 and (separator := next((one for one in other if one in names[0]), None)):
-        said = {"\t": _("Choose TSV as its format."), ",": _("Choose CSV as its format.")}
-        message = _("Its only column would be “%(name)s”. %(remedy)s")
-        remedy = said.get(separator) or _("Is it separated by semicolons? Save it with commas.")
-        raise Unreadable(message % {"name": names[0], "remedy": remedy})
+def _check_header(names: list[str], delimiter: str, encoding: str) -> None:
+    check_columns(names, encoding)
+    others = [mark for name, mark in DELIMITERS.items() if name in ("comma", "tab", "semicolon") and name != delimiter]
+    if len(names) == 1 and (separator := next((mark for mark in others if mark in names[0]), None)):
+        message = _("Its only column would be “%(name)s”. Choose what is between its fields: %(separator)s, perhaps?")
+        words = {"\t": _("a tab"), ",": _("a comma"), ";": _("a semicolon")}
+        raise Unreadable(message % {"name": names[0], "separator": words[separator]})
 
 
 def _remedy(error: csv.Error) -> str:
@@ -88,7 +96,10 @@ def _remedy(error: csv.Error) -> str:
         return message % {"most": MAX_ROW_BYTES // 1024**2}
     if "end of data" in why:
         return _("A quote is opened in it and never closed, so the rest of the file is in it. Close it.")
-    return _("Its quotes are not right (%(why)s). A quote inside a field is doubled.") % {"why": why}
+    message = _(
+        "Its quotes are not right (%(why)s). A quote inside a field is doubled; or choose that quotes are text."
+    )
+    return message % {"why": why}
 
 
 def _row(number: int, names: list[str], fields: list[str], encoding: str) -> Row | Problem:

@@ -21,16 +21,17 @@ def rows(stream: BinaryIO, encoding: str) -> Iterator[Row | Problem]:
             continue
         number += 1
         if number == 1 and line.lstrip().startswith(b"["):
-            raise Unreadable(_("It is one JSON array. One object a line is needed: jq -c '.[]' FILE makes that of it."))
+            raise Unreadable(_("It is one JSON array. Name it .json, or choose JSON as its format."))
         if len(line) > MAX_ROW_BYTES:
             yield too_large(number)
         else:
-            yield _object(number, line, encoding)
+            yield object_of(number, line, encoding)
 
 
-def _object(number: int, line: bytes, encoding: str) -> Row | Problem:
+def object_of(number: int, line: bytes, encoding: str, decoded: bool = False) -> Row | Problem:
+    """The row that a text of JSON is. `decoded`: it is UTF-8 by now, and the encoding is only named."""
     try:
-        if encoding != "utf-8":
+        if encoding != "utf-8" and not decoded:
             line = line.decode(encoding).removeprefix("\ufeff").encode()
         value = orjson.loads(line)
     except UnicodeDecodeError as error:
@@ -38,10 +39,19 @@ def _object(number: int, line: bytes, encoding: str) -> Row | Problem:
     except orjson.JSONDecodeError as error:
         if byte := undecodable(line.decode("utf-8", "surrogateescape")):
             return Problem(number, "", wrong_byte(byte, encoding))
-        message = _("It is not JSON: %(why)s. One whole object a line is needed.")
+        message = (
+            _("It is not JSON: %(why)s. One whole object is needed, with a comma to the next.")
+            if decoded
+            else _("It is not JSON: %(why)s. One whole object a line is needed.")
+        )
         return Problem(number, "", message % {"why": error})
     if not isinstance(value, dict):
-        return Problem(number, "", _("It is no object. Each line must be one, such as {“text”: …, “label”: …}."))
+        message = (
+            _("It is no object. Each item must be one, such as {“text”: …, “label”: …}.")
+            if decoded
+            else _("It is no object. Each line must be one, such as {“text”: …, “label”: …}.")
+        )
+        return Problem(number, "", message)
     try:
         return checked(number, value, len(line))
     except Inexact:  # json reads whole numbers of any size; it is a tenth as fast

@@ -1,41 +1,65 @@
-"""The rows of Parquet files."""
+"""The rows of Parquet files, and of the Arrow files that `datasets` saves."""
 
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import orjson
 import pyarrow as pa
 from django.utils.translation import gettext as _
 
-from curation.reading.files import GZIP, MAX_ROW_BYTES, Unreadable, no_bytes
+from curation.reading.files import GZIP, MAX_ROW_BYTES, ZSTD, Part, Unreadable, no_bytes
 from curation.reading.rows import Problem, Row, check_columns, checked, too_large
 from curation.tables import batches_of, opened
 
+ARROW = b"ARROW1"
 BATCH = 32  # rows that are in memory at once, each of up to MAX_ROW_BYTES
 
 
-def rows(path: Path) -> Iterator[Row | Problem]:
-    number = 0
+def rows(part: Part) -> Iterator[Row | Problem]:
     try:
-        with opened(path) as file:
-            names = file.schema_arrow.names
-            check_columns(names)
-            kinds = [_plain(one) for one in file.schema_arrow]
-            for batch in batches_of(file, BATCH):
-                arrays = [column.cast(kind) for column, kind in zip(batch.columns, kinds, strict=True)]
-                taken = sum(array.nbytes for array in arrays)  # a dictionary takes less, until it is unfolded
-                size, large = taken // max(batch.num_rows, 1), taken > MAX_ROW_BYTES
-                columns = [_values(array) for array in arrays]
-                for values in zip(*columns, strict=True):
-                    number += 1
-                    row = dict(zip(names, values, strict=True))
-                    if large and len(orjson.dumps(row)) > MAX_ROW_BYTES:
-                        yield too_large(number)
-                    else:
-                        yield checked(number, row, size, exact=True)
+        with part.open() as stream, opened(stream if part.size >= 0 else part.path) as file:
+            yield from _rows(file.schema_arrow, batches_of(file, BATCH))
     except (pa.ArrowException, OSError, UnicodeDecodeError) as error:
-        raise _unreadable(path, error) from None
+        raise _unreadable(part, error) from None
+
+
+def arrow_rows(part: Part) -> Iterator[Row | Problem]:
+    """Of an Arrow stream, or a file. It is mapped, not read: a batch in it may be larger than memory should be."""
+    try:
+        with pa.memory_map(str(part.path)) as mapped:
+            mapped.seek(part.start)
+            inside = pa.BufferReader(mapped.read_buffer(part.size if part.size >= 0 else mapped.size()))
+            is_file = inside.read(6) == ARROW
+            inside.seek(0)
+            reader = pa.ipc.open_file(inside) if is_file else pa.ipc.open_stream(inside)
+            found = (reader.get_batch(at) for at in range(reader.num_record_batches)) if is_file else iter(reader)
+            cut = (batch.slice(at, BATCH) for batch in found for at in range(0, batch.num_rows, BATCH))
+            yield from _rows(reader.schema, cut)
+    except (pa.ArrowException, OSError, UnicodeDecodeError) as error:
+        with part.open() as stream:
+            if not stream.read(1):
+                raise no_bytes() from None
+        message = _("It is no Arrow file, or was cut off or is damaged (%(why)s). Save or download it again.")
+        raise Unreadable(message % {"why": (str(error).splitlines() or [""])[0]}) from None
+
+
+def _rows(schema: pa.Schema, batches: Iterator[pa.RecordBatch]) -> Iterator[Row | Problem]:
+    names = schema.names
+    check_columns(names)
+    kinds = [_plain(one) for one in schema]
+    number = 0
+    for batch in batches:
+        arrays = [column.cast(kind) for column, kind in zip(batch.columns, kinds, strict=True)]
+        taken = sum(array.nbytes for array in arrays)  # a dictionary takes less, until it is unfolded
+        size, large = taken // max(batch.num_rows, 1), taken > MAX_ROW_BYTES
+        columns = [_values(array) for array in arrays]
+        for values in zip(*columns, strict=True):
+            number += 1
+            row = dict(zip(names, values, strict=True))
+            if large and len(orjson.dumps(row)) > MAX_ROW_BYTES:
+                yield too_large(number)
+            else:
+                yield checked(number, row, size, exact=True)
 
 
 def _values(column: pa.Array) -> list[Any]:
@@ -47,13 +71,13 @@ def _values(column: pa.Array) -> list[Any]:
     return values
 
 
-def _unreadable(path: Path, error: Exception) -> Unreadable:
-    with path.open("rb") as file:
+def _unreadable(part: Part, error: Exception) -> Unreadable:
+    with part.open() as file:
         start = file.read(4)
     if not start:
         return no_bytes()
-    if start.startswith(GZIP):
-        return Unreadable(_("It is packed with gzip. Parquet is packed in itself: unpack the file."))
+    if start.startswith((GZIP, ZSTD)):
+        return Unreadable(_("It is packed with gzip or zstd. Parquet is packed in itself: unpack the file."))
     if start != b"PAR1":
         return Unreadable(_("It is no Parquet file. Choose the format that it has."))
     message = _("The Parquet file was cut off or is damaged (%(why)s). Download or write it again.")

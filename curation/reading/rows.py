@@ -16,11 +16,20 @@ INT64 = range(-(2**63), 2**63)
 
 
 class Row(NamedTuple):
-    """A row: its number (1 is the first after a header), its values by column, and about how many bytes it has."""
+    """A row: its number (1 is the first after a header), its values by column, and about how many bytes it has.
+
+    Where a shape makes rows of the file's rows, they are numbered anew; `source` is then the file's row.
+    """
 
     number: int
     values: dict[str, Any]
     size: int
+    source: int = 0
+
+    @property
+    def told(self) -> int:
+        """The number by which a person finds it in the file."""
+        return self.source or self.number
 
 
 @dataclass(frozen=True)
@@ -39,6 +48,14 @@ class Problem:
 
     def as_dict(self) -> dict[str, Any]:
         return {"row": self.row, "column": self.column, "message": self.message}
+
+
+class Amiss(Exception):
+    """Why a shape can make nothing of a row: the column it is about, empty for the whole, and a message."""
+
+    def __init__(self, column: str, message: str) -> None:
+        super().__init__(message)
+        self.column = column
 
 
 def too_large(number: int) -> Problem:

@@ -12,8 +12,9 @@ import pyarrow.compute as pc
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
-from curation.reading import delimited, jsonl, parquet
-from curation.reading.files import Reading, Unreadable, unpacked
+from curation.reading import delimited, json_list, jsonl, lines, parquet, shapes
+from curation.reading.bundle import parts_of
+from curation.reading.files import PLAIN, Part, Reading, Unreadable, unpacked
 from curation.reading.rows import MAX_NAME, OURS, Problem, Row, check_number, unnameable
 
 TEXT, INTEGER, NUMBER, BOOLEAN, LIST, OBJECT = "text", "integer", "number", "boolean", "list", "object"
@@ -72,12 +73,16 @@ class Survey:
         ]
         return pa.schema([pa.field(OURS, pa.int64(), nullable=False), *columns])
 
-    def refuse(self, problem: Problem) -> None:
-        """Leave the row out. The finished table may show more of them, in any order: `settle` ends that."""
-        byte, bit = divmod(problem.row, 8)
-        if byte >= len(self._refused):
-            self._refused.extend(bytes(byte + 1 - len(self._refused)))
-        self._refused[byte] |= 1 << bit
+    def refuse(self, problem: Problem, number: int = 0) -> None:
+        """Count a problem; `number` is that of a row that was read well and is to be left out all the same.
+
+        The finished table may show more of them, in any order: `settle` ends that.
+        """
+        if number:
+            byte, bit = divmod(number, 8)
+            if byte >= len(self._refused):
+                self._refused.extend(bytes(byte + 1 - len(self._refused)))
+            self._refused[byte] |= 1 << bit
         self.refused += 1
         column = problem.column[:MAX_NAME].replace("\x00", "\ufffd")  # a key of JSON may be anything
         self.problems.append(Problem(problem.row, column, problem.message))
@@ -99,13 +104,13 @@ class Survey:
         for name, value in row.values.items():
             column = columns.get(name)
             kind = UNKNOWN if value is None else KIND_OF[type(value)]
-            large = row.number if kind == INTEGER and not -EXACT <= value <= EXACT else 0
+            large = row.told if kind == INTEGER and not -EXACT <= value <= EXACT else 0
             if column is not None and not large and (kind == column.kind or kind == UNKNOWN):
                 continue
             if column is None and (why := unnameable(name)):
-                return Problem(row.number, name, why)
-            known = column or Column(name, UNKNOWN, row.number)
-            changed = _with(known, kind, row.number, large)
+                return Problem(row.told, name, why)
+            known = column or Column(name, UNKNOWN, row.told)
+            changed = _with(known, kind, row.told, large)
             if isinstance(changed, Problem):
                 return changed
             changes.append(changed)
@@ -140,19 +145,68 @@ def _with(column: Column, kind: str, row: int, large: int) -> Column | Problem:
 
 def read(path: Path, reading: Reading) -> Iterator[Row | Problem]:
     """All rows of the file in order. Raises Unreadable, also in the middle, for what stops the reading itself."""
+    parts = parts_of(path, reading)
+    if reading.files or reading.shape != PLAIN:
+        return _numbered(parts, reading)
+    return _as_they_are(parts[0], reading)
+
+
+def _as_they_are(part: Part, reading: Reading) -> Iterator[Row | Problem]:
     if reading.format == "parquet":
-        yield from parquet.rows(path)
-        return
-    with unpacked(path, reading.encoding) as stream:
-        yield from (
-            jsonl.rows(stream, reading.encoding) if reading.format == "jsonl" else delimited.rows(stream, reading)
-        )
+        yield from parquet.rows(part)
+    elif reading.format == "arrow":
+        yield from parquet.arrow_rows(part)
+    elif reading.format == "json":
+        yield from json_list.rows(part, reading.encoding, shapes.lists())
+    elif reading.format == "text":
+        yield from lines.rows(part, reading.encoding)
+    else:
+        with unpacked(part, reading.encoding) as stream:
+            yield from (
+                jsonl.rows(stream, reading.encoding) if reading.format == "jsonl" else delimited.rows(stream, reading)
+            )
+
+
+SPLIT = "split"
+
+
+def _numbered(parts: list[Part], reading: Reading) -> Iterator[Row | Problem]:
+    """The rows of several files, or such as a shape makes, numbered through, with the split of their file."""
+    shape = shapes.named(reading.shape)
+    made = before = 0  # rows of a shape, and rows of the files that came before
+    for part in parts:
+        last = 0
+        try:
+            rows = _as_they_are(part, reading)
+            for one in shape.made_of(rows, reading.options) if shape else rows:
+                last = max(last, one.row if isinstance(one, Problem) else one.told)
+                if isinstance(one, Row) and SPLIT in one.values and part.split:
+                    message = _("It has a “split” of its own, and its file has one too. Rename the column.")
+                    one = Problem(one.told, SPLIT, message)
+                if isinstance(one, Problem):
+                    yield Problem(before + one.row, one.column, _in_file(part, one))
+                    continue
+                made = made + 1 if shape else before + one.number
+                values = one.values | {SPLIT: part.split} if part.split else one.values
+                yield Row(made, values, one.size, before + one.told)
+        except Unreadable as error:
+            raise Unreadable(f"{part.name}: {error}" if part.name else str(error)) from None
+        before += last
+
+
+def _in_file(part: Part, problem: Problem) -> str:
+    if not part.name:
+        return problem.message
+    words = {"row": problem.row, "file": part.name, "message": problem.message}
+    return _("(row %(row)d of %(file)s) %(message)s") % words
 
 
 def survey(path: Path, reading: Reading, progress: Callable[[int], None] = lambda rows: None) -> Survey:
     """Read the whole file once. Raises Unreadable where it cannot be read, or holds no row."""
     found = Survey()
-    whole_numbers = _WholeNumbers() if reading.format in ("csv", "tsv") else None
+    plain = reading.shape == PLAIN
+    whole_numbers = _WholeNumbers() if plain and reading.format in ("csv", "tsv") else None
+    alike = whole_numbers and not reading.files  # all is text, and every row has every column
     names: list[str] = []
     for row in read(path, reading):
         found.rows += 1
@@ -163,11 +217,12 @@ def survey(path: Path, reading: Reading, progress: Callable[[int], None] = lambd
             continue
         names = names or list(row.values)
         if reading.id_column and row.values.get(reading.id_column) in (None, ""):
-            found.refuse(Problem(row.number, reading.id_column, _("The id is missing. Each row needs its own.")))
-        elif whole_numbers and found.columns:  # all is text, and every row has every column
+            message = _("The id is missing. Each row needs its own.")
+            found.refuse(Problem(row.told, reading.id_column, message), row.number)
+        elif whole_numbers and alike and found.columns:
             whole_numbers.look_at(row)
         elif problem := found.admit(row):
-            found.refuse(problem)
+            found.refuse(problem, row.number)
         elif whole_numbers:
             whole_numbers.look_at(row)
     for name in whole_numbers.names() if whole_numbers else ():
@@ -190,7 +245,7 @@ class _WholeNumbers:
         if not self._began:
             self._began, self._possible = True, dict.fromkeys(row.values, False)
         for name in list(self._possible):
-            if value := row.values[name]:
+            if value := row.values.get(name):
                 if WHOLE_NUMBER.fullmatch(value):
                     self._possible[name] = True
                 else:

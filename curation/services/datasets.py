@@ -4,8 +4,7 @@ The file is kept first, so an import that is killed is run again from the same b
 it gets its version in the transaction that names it.
 """
 
-import hashlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -20,23 +19,14 @@ from curation import tables
 from curation.locks import alone_with
 from curation.models import Dataset
 from curation.queries import duckdb_in
-from curation.reading import LIST, OBJECT, Problem, Reading, Survey, Unreadable, batches, survey
+from curation.reading import LIST, OBJECT, Problem, Survey, Unreadable, batches, survey
 from curation.services import blobs
+from curation.services.reading import prepared, reading_of, reading_sha256
 from jobs.models import Job, JobError
 from jobs.services import enqueue
 
 JOB = "curation.import_dataset"
-READING = ("format", "encoding", "column_names", "id_column", "group_column", "leave_out_refused")
 IDS_AT_ONCE = 200_000
-SUFFIXES = {
-    ".jsonl": Dataset.Format.JSONL,
-    ".ndjson": Dataset.Format.JSONL,
-    ".json": Dataset.Format.JSONL,
-    ".csv": Dataset.Format.CSV,
-    ".tsv": Dataset.Format.TSV,
-    ".tab": Dataset.Format.TSV,
-    ".parquet": Dataset.Format.PARQUET,
-}
 
 
 class Known(Exception):
@@ -50,40 +40,38 @@ class Known(Exception):
         self.dataset = dataset
 
 
-def format_of(file_name: str) -> str:
-    """The format that a file's name says; empty when it says none. Of `x.csv.gz` it is CSV."""
-    suffixes = [suffix.lower() for suffix in Path(file_name).suffixes]
-    return next((SUFFIXES[suffix] for suffix in reversed(suffixes) if suffix in SUFFIXES), "")
-
-
-def request_import(*, stream: BinaryIO, file_name: str, actor, send: bool = True, **fields: Any) -> Dataset:
+def request_import(
+    *, stream: BinaryIO, file_name: str, actor, send: bool = True, splits: Sequence[str] = (), **fields: Any
+) -> Dataset:
     """Keep the file and start the import. `fields` are those of the model: name, licence, language, …
 
-    Without `format`, the file's name says it. Raises ValidationError for fields that the model does not allow, before
-    the file is kept, and Known for a file that was imported in the same way before, whatever it was called.
+    A tar holds several files; `splits` gives the split of each in order, else their names do. How the file is read is
+    found where it is not given (`curation.services.reading`). Raises ValidationError for fields that the model does
+    not allow, before the file is kept, and Known for a file that was imported in the same way before, whatever it was
+    called.
     """
-    fields["format"] = fields.get("format") or format_of(file_name)
-    if not fields["format"]:
-        message = _("The name does not say what it is: .jsonl, .csv, .tsv or .parquet, .gz behind it or not.")
-        raise ValidationError({"file_name": message})
-    dataset = Dataset(actor=actor, file_name=Path(file_name).name[-255:], **fields)
-    dataset.full_clean(exclude=["file", "job", "reading_sha256"], validate_unique=False, validate_constraints=False)
-    dataset.reading_sha256 = hashlib.sha256(orjson.dumps([getattr(dataset, name) for name in READING])).hexdigest()
-    with blobs.received(stream) as path, transaction.atomic():
-        dataset.file = blobs.keep(path)
-        dataset.job = enqueue(
-            kind=JOB,
-            key=f"{dataset.file_id}:{dataset.reading_sha256}",
-            parameters={"file": dataset.file_name, "name": dataset.name},
-            actor=actor,
-            send=send,
-        )
-        # Asked after the job is there: one that ended just before has left its table, one that goes on is that job.
-        same = Dataset.objects.whole().filter(**_same_as(dataset)) | Dataset.objects.filter(job=dataset.job)
-        if known := same.first():
-            raise Known(known)
-        dataset.save()
+    with blobs.received(stream) as path:
+        dataset, _reasons = prepared(path=path, file_name=file_name, splits=splits, check=_check, **fields)
+        dataset.actor, dataset.reading_sha256 = actor, reading_sha256(dataset)
+        with transaction.atomic():
+            dataset.file = blobs.keep(path)
+            dataset.job = enqueue(
+                kind=JOB,
+                key=f"{dataset.file_id}:{dataset.reading_sha256}",
+                parameters={"file": dataset.file_name, "name": dataset.name},
+                actor=actor,
+                send=send,
+            )
+            # Asked after the job is there: one that ended just before has left its table, one that goes on is that job.
+            same = Dataset.objects.whole().filter(**_same_as(dataset)) | Dataset.objects.filter(job=dataset.job)
+            if known := same.first():
+                raise Known(known)
+            dataset.save()
     return dataset
+
+
+def _check(dataset: Dataset) -> None:
+    dataset.full_clean(exclude=["file", "job", "reading_sha256"], validate_unique=False, validate_constraints=False)
 
 
 def _same_as(dataset: Dataset) -> dict[str, Any]:
@@ -115,9 +103,7 @@ class _Import:
     def __init__(self, dataset: Dataset, folder: Path, job: Job) -> None:
         self.dataset, self.folder, self.job = dataset, folder, job
         self.path = blobs.file_of(dataset.file)
-        self.reading = Reading(
-            dataset.format, dataset.encoding, tuple(dataset.column_names), dataset.id_column, dataset.group_column
-        )
+        self.reading = reading_of(dataset)
 
     def run(self) -> None:
         found = survey(self.path, self.reading, lambda rows: self.job.advance(rows, None, _("checking the rows")))
@@ -164,7 +150,7 @@ class _Import:
                 while rows := answer.fetchmany(1000):
                     for number, value, first in rows:
                         words = {"value": value, "first": first}
-                        found.refuse(Problem(number, self.dataset.id_column, message % words))
+                        found.refuse(Problem(number, self.dataset.id_column, message % words), number)
         found.settle()
         return found.refused - before
 

@@ -15,6 +15,7 @@ from django.utils.translation import gettext as _
 from annotate.models import Annotator, Project, Review
 from annotate.services.reviews import accepted_work
 from curation.models import Dataset
+from curation.reading import PLAIN
 from curation.services.datasets import request_import
 
 
@@ -40,6 +41,7 @@ def request_dataset(*, project: Project, licence: str, language: str, actor, sen
             source=_("Written and reviewed in the project “%(name)s”") % {"name": project.name},
             id_column="id",
             group_column="group",
+            shape=PLAIN,  # its columns are ours
             actor=actor,
             send=send,
         )

@@ -15,7 +15,7 @@ from django.utils.translation import gettext as _
 from django.views.decorators.http import require_GET, require_http_methods, require_POST
 
 from curation import access
-from curation.forms import AboutForm, DatasetForm, HandoverForm, InstancesForm, TemplateForm, add_refusal
+from curation.forms import AboutForm, HandoverForm, InstancesForm, TemplateForm, add_refusal
 from curation.models import USUAL_SEED, Dataset, InstanceSet
 from curation.rendering import REASONS, Dropped, TemplateError, TemplateSource
 from curation.services import datasets as verbs
@@ -48,25 +48,6 @@ def datasets(request: PageRequest) -> HttpResponse:
     page = Paginator(found, PAGE).get_page(request.GET.get("page"))
     may_make = access.makes_datasets(request.user)
     return render(request, "curation/datasets.html", {"page": page, "may_make": may_make})
-
-
-@require_http_methods(["GET", "HEAD", "POST"])
-def dataset_import(request: PageRequest) -> HttpResponse:
-    """Import a file. For managers and researchers of any project."""
-    access.check_makes_datasets(request.user)
-    form = DatasetForm(request.POST, request.FILES) if request.method == "POST" else DatasetForm()
-    if request.method == "POST" and form.is_valid():
-        given = dict(form.cleaned_data)
-        file = given.pop("upload")
-        try:
-            made = verbs.request_import(stream=file.file, file_name=file.name, actor=request.user, **given)
-            return redirect("dataset", made.pk)
-        except verbs.Known as known:
-            messages.info(request, str(known))
-            return redirect("dataset", known.dataset.pk)
-        except ValidationError as error:
-            add_refusal(form, error)
-    return render(request, "curation/dataset_import.html", {"form": form}, status=422 if form.errors else 200)
 
 
 @require_GET

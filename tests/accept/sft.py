@@ -223,7 +223,7 @@ def killed_import(here: Site) -> str:
 def memory() -> None:
     """The benchmark's own words are the line; it fails where memory grows."""
     done = subprocess.run(
-        [sys.executable, "-m", "config.embedded", "accept", sys.executable, "-m", "pytest", "benchmarks/bench_import.py",
+        [sys.executable, "-m", "config.embedded", "accept", sys.executable, "-m", "pytest", "benchmarks/bench_curation_import.py",
          "-o", "python_files=bench_*.py", "-s", "-q"],
         cwd=PROJECT, capture_output=True, text=True, check=False,
     )  # fmt: skip

@@ -1,6 +1,6 @@
 """The import of 100 thousand and of 1 million rows: does its memory grow, and how far is it from DuckDB?
 
-Run by `make bench`. Each import is a process of its own on the bench's database, ids compared, as the command does it;
+Run by `make bench`; with PLUMBLINE_BENCH_QUICK=1 a tenth of the rows, for a look. Each import is a process of its own on the bench's database, ids compared, as the command does it;
 DuckDB reads the same file in the same run and writes the same zstd Parquet, which it may guess the columns of. It is
 written in C++ and checks less, so its figure is only told. That memory does not grow is asserted.
 """
@@ -18,11 +18,17 @@ from pathlib import Path
 
 import pytest
 
-SIZES = (100_000, 1_000_000)
+QUICK = bool(os.environ.get("PLUMBLINE_BENCH_QUICK"))
+SIZES = (10_000, 100_000) if QUICK else (100_000, 1_000_000)
 GROWTH = 1.25  # of the peak, from the smaller file to the larger
 WORDS = [f"word{number}" for number in range(2000)]
 LABELS = ["world", "sports", "business", "science"]
-READERS = {"jsonl": "read_json($1, format = 'newline_delimited')", "csv": "read_csv($1)", "parquet": "read_parquet($1)"}
+READERS = {
+    "jsonl": "read_json($1, format = 'newline_delimited')",
+    "json": "read_json($1, format = 'array')",
+    "csv": "read_csv($1)",
+    "parquet": "read_parquet($1)",
+}
 
 
 def rows(count: int) -> Iterator[dict]:
@@ -35,6 +41,13 @@ def rows(count: int) -> Iterator[dict]:
 def write_jsonl(path: Path, count: int) -> None:
     with path.open("w", encoding="utf-8") as file:
         file.writelines(json.dumps(row) + "\n" for row in rows(count))
+
+
+def write_json(path: Path, count: int) -> None:
+    with path.open("w", encoding="utf-8") as file:
+        file.write("[\n")
+        file.writelines(f"{',' if row['n'] else ''}{json.dumps(row)}\n" for row in rows(count))
+        file.write("]\n")
 
 
 def write_csv(path: Path, count: int) -> None:
@@ -57,7 +70,12 @@ def write_parquet(path: Path, count: int) -> None:
             writer.write(row)
 
 
-WRITERS: dict[str, Callable[[Path, int], None]] = {"jsonl": write_jsonl, "csv": write_csv, "parquet": write_parquet}
+WRITERS: dict[str, Callable[[Path, int], None]] = {
+    "jsonl": write_jsonl,
+    "json": write_json,
+    "csv": write_csv,
+    "parquet": write_parquet,
+}
 
 
 # --- In a process of its own ------------------------------------------------------------------------------------------
@@ -109,7 +127,7 @@ def measured(what: str, path: Path) -> dict[str, float]:
     from tests.stack import PROJECT, database_url
 
     environment = os.environ | {"DATABASE_URL": database_url(), "DJANGO_SETTINGS_MODULE": "config.settings"}
-    command = [sys.executable, "-m", "benchmarks.bench_import", what, str(path)]
+    command = [sys.executable, "-m", "benchmarks.bench_curation_import", what, str(path)]
     done = subprocess.run(command, cwd=PROJECT, env=environment, stdout=subprocess.PIPE, text=True, check=True)
     found = json.loads(done.stdout)
     return found | {"speed": found["rows"] / found["seconds"]}
