@@ -1,6 +1,6 @@
 """The admin of who is let in: annotators, enrolments, invitations, and what vetting keeps of them.
 
-An enrolment changes by `annotate.services.enrolments.move` alone, with a reason that the person reads.
+An enrolment changes as on the project's own pages (`annotate.services.standing_deeds`), with a reason that the person reads.
 """
 
 import csv
@@ -38,10 +38,11 @@ from annotate.models import (
     ResearcherAnswer,
     VettingStep,
 )
-from annotate.services import abilities, enrolments, invitations
+from annotate.services import abilities, enrolments, invitations, standing_deeds
+from annotate.services.standing_deeds import Deed
+from annotate.services.standing_list import plain
 from jobs.admin import ReadOnly
 
-Status = Enrolment.Status
 SHOWN = 20  # of those who are chosen, on the page that asks for the reason
 
 
@@ -192,30 +193,30 @@ class EnrolmentAdmin(Kept, admin.ModelAdmin):
 
     @admin.action(description=_("Approve"), permissions=["change"])
     def approve(self, request, queryset):
-        return self._decide(request, queryset, "approve", Status.APPROVED, _("Approve"))
+        return self._decide(request, queryset, "approve", Deed.APPROVE, _("Approve"))
 
     @admin.action(description=_("Pause"), permissions=["change"])
     def pause(self, request, queryset):
-        return self._decide(request, queryset, "pause", Status.PAUSED, _("Pause"))
+        return self._decide(request, queryset, "pause", Deed.PAUSE, _("Pause"))
 
     @admin.action(description=_("Reject"), permissions=["change"])
     def reject(self, request, queryset):
-        return self._decide(request, queryset, "reject", Status.REJECTED, _("Reject"))
+        return self._decide(request, queryset, "reject", Deed.REJECT, _("Reject"))
 
     @admin.action(description=_("Invite to train"), permissions=["change"])
     def invite_to_train(self, request, queryset):
-        return self._decide(request, queryset, "invite_to_train", Status.TRAINING, _("Invite to train"))
+        return self._decide(request, queryset, "invite_to_train", Deed.TRAIN, _("Invite to train"))
 
     @admin.action(description=_("Restore those who are paused"), permissions=["change"])
     def restore(self, request, queryset):
-        paused = queryset.filter(status=Status.PAUSED)
-        return self._decide(request, paused, "restore", Status.APPROVED, _("Restore those who are paused"))
+        paused = queryset.filter(status=Enrolment.Status.PAUSED)
+        return self._decide(request, paused, "restore", Deed.APPROVE, _("Restore those who are paused"))
 
-    def _decide(self, request, queryset, action, status, title):
-        """Ask for the reason; once it is given, move each of them."""
+    def _decide(self, request, queryset, action, deed, title):
+        """Ask for the reason; once it is given, do it with each of them."""
         form = ReasonForm(request.POST if "reason" in request.POST else None)
         if form.is_valid():
-            self._move(request, queryset, status, form.cleaned_data["reason"])
+            self._carry_out(request, queryset, deed, form.cleaned_data["reason"])
             return None
         context = self.admin_site.each_context(request) | {
             "title": title,
@@ -231,11 +232,11 @@ class EnrolmentAdmin(Kept, admin.ModelAdmin):
         }
         return TemplateResponse(request, "admin/annotate/decide.html", context, status=422 if form.errors else 200)
 
-    def _move(self, request, queryset, status, reason):
+    def _carry_out(self, request, queryset, deed, reason):
         moved = 0
         for enrolment in queryset.select_related("annotator", "project"):
             try:
-                enrolments.move(enrolment=enrolment, to=status, actor=request.user, reason=reason)
+                standing_deeds.carry_out(enrolment=enrolment, deed=deed, actor=request.user, reason=reason)
                 moved += 1
             except Refused as refused:
                 self.message_user(request, str(refused), messages.ERROR)
@@ -261,7 +262,7 @@ def _rows_of(found: Iterable[Enrolment]) -> Iterator[Iterable[Any]]:
         who = row.annotator
         verified = {code: said["level"] for code, said in who.verified_levels.items()}
         yield (
-            *(who.pseudonym, who.user, row.project.slug, row.status, row.reason, row.team),
+            *(who.pseudonym, who.user and who.user.get_username(), row.project.slug, row.status, row.reason, row.team),
             *(row.decided, "yes" if row.appeals else "no"),  # type: ignore[attr-defined]
             *(who.education, " ".join(who.native_languages), json.dumps(who.levels), json.dumps(verified)),
             *(who.time_zone, row.created_at.isoformat()),
@@ -277,13 +278,7 @@ class _Echo:
 
 def _lines(rows: Iterable[Iterable[Any]]) -> Iterator[str]:
     writer = csv.writer(_Echo())
-    return (writer.writerow([neutral(cell) for cell in row]) for row in rows)
-
-
-def neutral(cell: Any) -> str:
-    """The cell as text that no spreadsheet takes for a formula."""
-    text = "" if cell is None else str(cell)
-    return f"'{text}" if text.startswith(("=", "+", "-", "@", "\t", "\r")) else text
+    return (writer.writerow([plain(cell) for cell in row]) for row in rows)
 
 
 # --- Invitations ------------------------------------------------------------------------------------------------------

@@ -19,21 +19,29 @@ from django.urls import get_resolver, reverse
 from django.utils import timezone
 
 from annotate.models import (
+    Acknowledgement,
     Answer,
     ApiToken,
     Appeal,
+    Attempt,
     Batch,
     Decision,
+    DemonstrationRating,
     Draft,
     Feedback,
     Flag,
+    GoldAnswer,
+    GoldResult,
     HelpRequest,
     Invitation,
+    LanguageTest,
     Question,
+    ResearcherAnswer,
     Review,
     Rule,
     Slot,
     Task,
+    VettingStep,
 )
 from annotate.questions import Given
 from annotate.services.adjudication import adjudicate
@@ -46,6 +54,7 @@ from curation.services.exports import request_export
 from curation.services.training import start_run
 from curation.tasks import build_export
 from tests import library
+from tests.known import order
 from tests.world import World
 
 pytestmark = pytest.mark.django_db
@@ -193,6 +202,22 @@ def of_the_admin(world: World, slot: Slot) -> None:
     Flag.objects.create(slot=slot, kind=Flag.Kind.BROKEN)
     expires_at = timezone.now() + timedelta(days=1)
     Invitation.objects.create(project=project, created_by=mina, expires_at=expires_at, most_uses=9)
+    of_vetting(world)
+
+
+def of_vetting(world: World) -> None:
+    """What vetting keeps: a row of each kind."""
+    project, mina, enrolment = world.project, world.users["mina"], world.annotator("ben").enrolments.get()
+    VettingStep.objects.create(project=project, kind="training")
+    Acknowledgement.objects.create(enrolment=enrolment, guideline=project.guidelines.get(current=True))
+    Attempt.objects.create(enrolment=enrolment, kind="training", number=1)
+    LanguageTest.objects.create(annotator=enrolment.annotator, language="en", version=1, answers=[], right=8, of=16)
+    answer, [task] = Answer.objects.earliest("pk"), world.tasks(1, purpose="gold")
+    DemonstrationRating.objects.create(answer=answer, reviewer=mina, rating=6)
+    known = {"task": task, "question": project.preference_question, "values": order(task, 1, 2, 3)}
+    ResearcherAnswer.objects.create(researcher=mina, **known)
+    gold = GoldAnswer.objects.create(version=1, agreeing=1, researchers=1, **known)
+    GoldResult.objects.create(annotation=answer.annotation, gold=gold, passed=True, share=1)
 
 
 # What each role gets: stranger, otto (in no project), ana (annotator), rita (reviewer), mina (manager), ada (admin).
@@ -345,7 +370,10 @@ ADMIN_MAY = {
     "annotate_annotator": "change", "annotate_task": "", "annotate_draft": "", "annotate_review": "",
     "annotate_helprequest": "", "annotate_flag": "",
     "annotate_completionsource": "", "annotate_slot": "", "annotate_annotation": "", "annotate_agreement": "",
-    "annotate_consensus": "", "annotate_adjudication": "",
+    "annotate_consensus": "", "annotate_adjudication": "", "annotate_invitation": "add", "annotate_decision": "",
+    "annotate_acknowledgement": "", "annotate_attempt": "", "annotate_appeal": "", "annotate_feedback": "", "annotate_vettingstep": "",
+    "annotate_languagetest": "", "annotate_researcheranswer": "", "annotate_goldanswer": "", "annotate_goldresult": "",
+    "annotate_demonstrationrating": "",
     "curation_trainingrun": "", "curation_dataset": "add change", "curation_template": "", "curation_instanceset": "",
 }  # fmt: skip
 
@@ -473,7 +501,7 @@ def test_the_walk_would_see_the_name_of_a_model_and_an_inline_script(site):
             "annotate_project",
             {"slug": "fresh", "name": "Fresh", "status": "draft", "overlap": 2, "lease_minutes": 30}
             | {"shared_percent": 0, "shared_overlap": 3, "max_overlap": 9, "gold_percent": 0}
-            | {"confidence_percent": 90},
+            | {"confidence_percent": 90, "gold_new_percent": 0, "gold_new_tasks": 100, "gold_target_percent": 75},
         ),
         ("annotate_rule", {"project": "PROJECT", "key": "kind", "text": "Be kind."}),
         ("annotate_batch", {"project": "PROJECT", "name": "more", "status": "open", "priority": 3}),
@@ -483,6 +511,7 @@ def test_the_walk_would_see_the_name_of_a_model_and_an_inline_script(site):
         ),
         ("annotate_guideline", {"project": "PROJECT", "text": "Be *kind*."}),
         ("annotate_enrolment", {"project": "PROJECT", "user": "OTTO"}),
+        ("annotate_invitation", {"project": "PROJECT", "people": 3, "days": 14}),
         ("annotate_apitoken", {"user": "OTTO", "name": "mine", "scopes": ["projects:read"]}),
         ("curation_export", {"project": "PROJECT", "test_share": "0.1", "salt": "x"}),
         (

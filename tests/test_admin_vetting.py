@@ -17,7 +17,6 @@ from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
 from django.utils import timezone
 
-from annotate.admin_vetting import neutral
 from annotate.management.commands.enrolment_diagram import WHEN
 from annotate.models import (
     Acknowledgement,
@@ -30,12 +29,14 @@ from annotate.models import (
     Feedback,
     Invitation,
     LanguageTest,
+    Project,
     Slot,
     Task,
 )
 from annotate.models.projects import TRANSITIONS
 from annotate.services import abilities, enrolments, vetting, way_in
 from annotate.services.enrolments import AUTOMATIC, enrol
+from benchmarks import vetting_replay, vetting_tables
 from tests.known import know, known_tasks, step
 from tests.test_admin_asking import act, change_page, errors, said
 from tests.world import World
@@ -88,6 +89,7 @@ def test_an_action_asks_for_the_reason_before_it_changes_anything(world, ada):
     ],
 )
 def test_each_action_makes_its_decision(world, ada, before, action, after, kind):
+    known_tasks(world, 1, Task.Purpose.TRAINING)
     enrolment = Enrolment.objects.create(
         annotator=enrolments.annotator_of(world.users["otto"]), project=world.project, status=before
     )
@@ -100,6 +102,11 @@ def test_what_the_diagram_does_not_have_is_said_and_the_others_are_changed(world
     response = decide(ada, "pause", of(world, "ana"), of(world, "ben"))
     assert "cannot go from paused to paused" in said(response) and "1 changed" in said(response)
     assert of(world, "ben").status == "paused"
+
+
+def test_nobody_is_invited_to_a_training_without_tasks(world, ada):
+    assert "0 changed" in said(decide(ada, "invite_to_train", of(world, "ana")))
+    assert of(world, "ana").status == "approved"
 
 
 def test_restoring_takes_only_those_who_are_paused(world, ada):
@@ -168,17 +175,6 @@ def test_the_file_has_the_chosen_and_no_cell_is_a_formula(world, ada):
     assert (row["reason"], row["levels_declared"], row["native_languages"]) == ("'=1+1", '{"zh": "B2"}', "en")
 
 
-@pytest.mark.parametrize(
-    ("cell", "text"), [("=A1", "'=A1"), ("+1", "'+1"), ("-1", "'-1"), ("@x", "'@x"), ("\tx", "'\tx")]
-)
-def test_cells_that_a_spreadsheet_would_run_get_an_apostrophe(cell, text):
-    assert neutral(cell) == text
-
-
-def test_other_cells_stay(world):
-    assert [neutral(cell) for cell in ("a=b", None, 3, "")] == ["a=b", "", "3", ""]
-
-
 # --- Annotators -------------------------------------------------------------------------------------------------------
 
 
@@ -233,10 +229,10 @@ def test_who_waited_for_a_verified_level_goes_on(world):
 # --- Invitations ------------------------------------------------------------------------------------------------------
 
 
-def test_invitations_by_e_mail_and_a_link(world, ada, django_capture_on_commit_callbacks):
+@pytest.mark.django_db(transaction=True)  # it is sent after the commit
+def test_invitations_by_e_mail_and_a_link(world, ada):
     asked = {"project": world.project.pk, "emails": "li@example.org\n\nKim@example.org", "people": 30, "days": 7}
-    with django_capture_on_commit_callbacks(execute=True):
-        response = ada.post(reverse("admin:annotate_invitation_add"), asked, follow=True)
+    response = ada.post(reverse("admin:annotate_invitation_add"), asked, follow=True)
     assert "2 e-mails sent" in said(response) and "Hand this link on" in said(response)
     assert sorted(Invitation.objects.values_list("email", "most_uses")) == [
         ("", 30),
@@ -356,6 +352,17 @@ def test_the_page_on_vetting_has_the_diagram_that_the_code_makes():
     page = (ROOT / "docs" / "vetting.md").read_text(encoding="utf-8")
     [inside] = re.findall("<!-- begin diagram -->\n(.*?)\n<!-- end diagram -->", page, re.DOTALL)
     assert inside == out.getvalue().strip()
+
+
+def test_the_page_on_vetting_has_the_tables_that_the_rules_make():
+    page = (ROOT / "docs" / "vetting.md").read_text(encoding="utf-8")
+    for name, text in vetting_tables.tables().items():
+        assert f"<!-- begin {name} -->\n{text}\n<!-- end {name} -->" in page, "run python -m benchmarks.vetting_tables"
+
+
+def test_the_tables_and_the_replay_are_of_the_rule_that_pauses():
+    assert (vetting_replay.SURE, vetting_replay.MINIMA[0]) == (vetting.SURE, vetting.LEAST_GOLD)
+    assert Project._meta.get_field("gold_target_percent").default == 100 * vetting_replay.TARGET
 
 
 def test_the_diagram_says_when_each_automatic_step_happens():

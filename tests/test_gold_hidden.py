@@ -188,6 +188,7 @@ DEEDS: dict[str, Deed] = {
     "my work while paused": held,
     "my work once restored": restored,
     "what was open when paused": paused_while_open,
+    "where I stand": answered("standing/"),
     "the project": answered(""),
     "the projects": lambda world, client, slot: client.get("/projects/"),
     "the projects by the API": lambda world, client, slot: client.get("/api/projects/"),
@@ -196,7 +197,7 @@ READ_ONLY = (
     *("the desk", "the desk again", "claiming again", "comparing", "an output", "a draft", "a draft that cannot be"),
     *("nothing answered", "asking", "asking nothing", "flagging", "flagging nothing", "the projects"),
 )
-"""What takes as many statements. Answers are scored, and lost work opens its place again: docs/vetting.md says how many."""
+"""What takes as many statements. Answers are scored, and lost work opens its place again: docs/vetting.md says what that means."""
 
 
 def tried(world: World, purpose: str, deed: Deed) -> tuple[HttpResponse, int, list[int]]:

@@ -227,7 +227,19 @@ class Texts(HTMLParser):
 
 
 # The same in both languages: names of things, texts that Django's own Chinese lacks, and what the fixture below wrote.
-NAMES = {"Plumbline", "JSONL", "Parquet", "Jinja", "Krippendorff", "Fleiss", "Latin-1", "Windows-1252", "GB 18030"}
+NAMES = {
+    "Plumbline",
+    "JSONL",
+    "JSON",
+    "Arrow",
+    "Parquet",
+    "Jinja",
+    "Krippendorff",
+    "Fleiss",
+    "Latin-1",
+    "Windows-1252",
+    "GB 18030",
+}
 DJANGO = {"Model name", "Add link", "Change or view list link"}
 WRITTEN = {
     *("Kitchen", "Put the", "true", "one first.", DEFAULT_QUESTION, "Question", "Answer", "Too hard."),

@@ -69,7 +69,8 @@ class Acknowledgement(models.Model):
         ]
 
     def __str__(self) -> str:
-        return f"{self.enrolment} · {self.guideline or _('consent')}"
+        what = self.guideline or _("consent")
+        return f"{self.enrolment} · {what}"
 
 
 @append_only
