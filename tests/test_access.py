@@ -159,13 +159,21 @@ def written(world: World) -> Answer:
 def people(world: World) -> dict[str, dict[str, Any]]:
     """Of ana a decision to appeal, an appeal that waits and a comment on her work; and a calibration round."""
     ana, mina = world.annotator("ana"), world.users["mina"]
-    warned = {"enrolment": ana.enrolments.get(), "kind": "warn", "before": "approved", "after": "approved", "actor": mina}
+    warned = {
+        "enrolment": ana.enrolments.get(),
+        "kind": "warn",
+        "before": "approved",
+        "after": "approved",
+        "actor": mina,
+    }
     first, second = (Decision.objects.create(**warned, reason="Read it again.") for _ in range(2))
     appeal = Appeal.objects.create(decision=second, text="I did.")
     annotation = Slot.objects.filter(holder=ana, status="submitted").earliest("pk").current_annotation
     comment = Feedback.objects.create(annotation=annotation, author=world.users["rita"], text="Look again.")
     world.tasks(1, purpose="calibration")
-    by_name: dict[str, dict[str, Any]] = {name: {"pseudonym": ana.pseudonym} for name in ("annotator", "annotator_decide")}
+    by_name: dict[str, dict[str, Any]] = {
+        name: {"pseudonym": ana.pseudonym} for name in ("annotator", "annotator_decide")
+    }
     by_name |= {name: {"batch": 0} for name in ("calibration_round", "calibration_open")}
     by_name |= {"appeal": {"pk": first.pk}, "appeal_reply": {"pk": appeal.pk}, "feedback_seen": {"pk": comment.pk}}
     return by_name | {"comment": {"annotation": annotation.pk}}

@@ -1,13 +1,17 @@
 """Invitations, and what people are told by e-mail: who gets what, in which language, and what a dead mail server loses."""
 
+import re
 import socket
 from datetime import timedelta
 from io import StringIO
+from uuid import uuid4
 
 import pytest
+from django.contrib.auth.models import User
 from django.core import mail
 from django.core.exceptions import ValidationError
 from django.core.management import CommandError, call_command
+from django.test import Client
 from django.utils import timezone, translation
 
 from annotate.models import Appeal, Decision, Enrolment, Invitation
@@ -147,6 +151,47 @@ def test_the_command_invites_and_prints_the_links(world, no_mail_server):
 def test_what_the_command_cannot_do_it_says(world, words, text):
     with pytest.raises(CommandError, match=text):
         call_command("invite", *words)
+
+
+# --- An account ---------------------------------------------------------------------------------------------------------
+
+NEW = {"username": "li", "password1": "lapis-2731-q", "password2": "lapis-2731-q", "email": ""}
+
+
+def test_who_has_an_invitation_and_no_account_makes_one_and_comes_to_the_project(world):
+    [link] = invite(world)
+    client = Client()
+    sign_in = client.get(f"/invitations/{link.code}/", follow=True)
+    assert sign_in.request["PATH_INFO"] == "/accounts/login/"
+    [path] = re.findall(r'href="(/accounts/signup/[^"]+)"', sign_in.text)
+    page = client.get(path)
+    assert page.status_code == 200 and f'value="/invitations/{link.code}/"' in page.text
+    made = client.post("/accounts/signup/", NEW | {"next": f"/invitations/{link.code}/"}, follow=True)
+    assert made.request["PATH_INFO"] == f"/invitations/{link.code}/" and "Kitchen" in made.text
+    client.post(f"/invitations/{link.code}/")
+    assert Enrolment.objects.get(annotator__user__username="li").invitation == link
+
+
+@pytest.mark.parametrize("gone", ["revoked", "over", "used", "unknown", "elsewhere", "none"])
+def test_without_a_usable_invitation_nobody_makes_an_account(world, gone):
+    [link] = invite(world)
+    follows = f"/invitations/{link.code}/"
+    if gone == "revoked":
+        invitations.revoke(invitation=link)
+    elif gone == "over":
+        Invitation.objects.update(expires_at=timezone.now())
+    elif gone == "used":
+        way_in.apply(project=world.project, user=world.users["otto"], invitation=link)
+    else:
+        follows = {"unknown": f"/invitations/{uuid4()}/", "elsewhere": "/projects/", "none": ""}[gone]
+    assert "by invitation" in Client().get("/accounts/signup/", {"next": follows}).text
+    assert "by invitation" in Client().post("/accounts/signup/", NEW | {"next": follows}).text
+    assert not User.objects.filter(username="li").exists()
+
+
+@pytest.mark.parametrize("follows", ["https://elsewhere.example.org/invitations/", "//x", "\x00", "/invitations/x/"])
+def test_odd_addresses_that_would_follow_open_nothing(world, follows):
+    assert "by invitation" in Client().get("/accounts/signup/", {"next": follows}).text
 
 
 # --- Notices ----------------------------------------------------------------------------------------------------------

@@ -164,7 +164,7 @@ class ProjectAnnotators(generics.ListAPIView):
             message = _("There is no such state. There are: %(states)s.")
             states = ", ".join(Enrolment.Status.values)
             return Response({"state": [message % {"states": states}]}, status.HTTP_400_BAD_REQUEST)
-        page = self.paginate_queryset(standing_list.enrolments(project, state=state))
+        page = self.paginate_queryset(standing_list.enrolments(project, state=state)) or []
         return self.get_paginated_response(AnnotatorSerializer(standing_list.rows(project, page), many=True).data)
 
 

@@ -39,7 +39,7 @@ def of_reply(appeal: Appeal) -> None:
         enqueue(kind=JOB, parameters={"appeal": appeal.pk}, key=f"appeal {appeal.pk}", actor=None)
 
 
-def send(*, decision: int | None = None, appeal: int | None = None) -> None:
+def send(*, decision: int = 0, appeal: int = 0) -> None:
     """Send what a job was asked to. Raises JobError where the mail server does not take it."""
     if appeal:
         of = Appeal.objects.select_related("decision__enrolment__annotator__user", "decision__enrolment__project")

@@ -214,7 +214,7 @@ def _desk(request: PageRequest, slot: Slot, sheet: Sheet, form: SubmitForm | Non
         "skip_kinds": Slot.Skip.choices,
         "flag_kinds": Flag.Kind.choices,
         "over": slot.status in Slot.LOST,
-        "answered": slot.status in (Status.SUBMITTED, Status.EXTRA),
+        "answered": slot.status in Slot.ANSWERED,
         "sent_back": desk.sent_back(slot),
         "comments": desk.comments(slot),
         "help_answers": desk.unseen_answers(slot),
