@@ -8,6 +8,7 @@ from curation.access import EXPORTERS, instance_sets_of
 from curation.models import Dataset, Export, InstanceSet, Template
 from curation.services.datasets import format_of
 from curation.services.handover import Choice
+from curation.template_files import FIELDS
 
 
 def names_of(text: str) -> list[str]:
@@ -79,7 +80,7 @@ class AboutForm(forms.ModelForm):
 class TemplateForm(forms.ModelForm):
     class Meta:
         model = Template
-        fields = ["name", "task_type", "language", "jinja", "answer_choices"]
+        fields = list(FIELDS)
         widgets = {
             "jinja": forms.Textarea(attrs={"class": "code", "rows": 12, "spellcheck": "false"}),
             "answer_choices": forms.TextInput(attrs={"spellcheck": "false"}),
@@ -89,6 +90,31 @@ class TemplateForm(forms.ModelForm):
         super().__init__(*args, **kwargs)
         for name in ("jinja", "answer_choices"):
             self.fields[name].strip = False  # type: ignore[attr-defined]
+        for name in self.USUAL:
+            self.fields[name].required = False
+
+    USUAL = ("kind", "separator", "character_budget")  # what is left empty is as usual
+
+    def clean(self):
+        given = super().clean() or self.cleaned_data
+        for name in self.USUAL:
+            if not given.get(name) and name not in self.errors:
+                given[name] = Template._meta.get_field(name).default
+        return given
+
+
+class TemplateFileForm(forms.Form):
+    """A file of templates, all of which are kept, or none."""
+
+    upload = forms.FileField(
+        label=_("File"), help_text=_("templates.yaml of promptsource; or JSON: patterns of FLAN, templates of ours.")
+    )
+    task_type = forms.ChoiceField(
+        label=_("Task type"),
+        choices=Template.TaskType.choices,
+        initial=Template.TaskType.OTHER,
+        help_text=_("Of templates whose file does not say it."),
+    )
 
 
 class InstancesForm(forms.ModelForm):

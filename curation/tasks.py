@@ -3,7 +3,7 @@
 from celery import shared_task
 
 from curation.models import Dataset, Export, InstanceSet
-from curation.services import blobs, datasets, exports, templates
+from curation.services import blobs, datasets, exports, instances
 from jobs.services import attempt
 
 
@@ -14,12 +14,12 @@ def import_dataset(job_id: str) -> None:
             datasets.import_dataset(dataset=Dataset.objects.select_related("file").get(job=job), job=job)
 
 
-@shared_task(name=templates.JOB)
+@shared_task(name=instances.JOB)
 def build_instances(job_id: str) -> None:
     with attempt(job_id) as job:
         if job:
             found = InstanceSet.objects.select_related("dataset__table", "template").get(job=job)
-            templates.build_instances(instance_set=found, job=job)
+            instances.build_instances(instance_set=found, job=job)
 
 
 @shared_task(name=exports.JOB)

@@ -9,6 +9,7 @@ urlpatterns = [
     path("datasets/<uuid:dataset_id>/about/", datasets.dataset_about, name="dataset_about"),
     path("datasets/<uuid:dataset_id>/remove/", datasets.dataset_remove, name="dataset_remove"),
     path("datasets/<uuid:dataset_id>/templates/new/", datasets.template_new, name="template_new"),
+    path("datasets/<uuid:dataset_id>/templates/import/", datasets.templates_import, name="templates_import"),
     path("templates/<uuid:template_id>/", datasets.template, name="template"),
     path("templates/<uuid:template_id>/over/<uuid:dataset_id>/", datasets.instances_new, name="instances_new"),
     path("instances/<uuid:set_id>/", datasets.instances, name="instances"),

@@ -200,6 +200,7 @@ EXPECTED = {
     "dataset": (OVERSEERS, NOT_SO_PAGE),
     "dataset_about": (MAKERS, MAKERS_POST),
     "dataset_remove": (NOT_SO_PAGE, "302 404 404 403 302 302"),
+    "templates_import": (MAKERS, MAKERS_POST),
     "template_new": (MAKERS, MAKERS),  # a POST that does not say `save` is a preview
     "template": (OVERSEERS, NOT_SO_PAGE),
     "instances_new": (NOT_SO_PAGE, "302 404 404 403 302 302"),
@@ -221,6 +222,7 @@ EXPECTED = {
     "api_dataset": (OVERSEERS_API, NOT_SO_API),
     "api_dataset_rows": (OVERSEERS_API, NOT_SO_API),
     "api_templates": ("401 200 200 200 200 200", MAKERS_API),
+    "api_templates_import": (NOT_SO_API, MAKERS_API),
     "api_instance_sets": ("401 200 200 200 200 200", MAKERS_API),
     "api_instance_set": (OVERSEERS_API, NOT_SO_API),
     "api_instances": (OVERSEERS_API, NOT_SO_API),
@@ -444,6 +446,7 @@ ENDPOINTS = [
     ("get", "api_dataset_rows", "datasets:read", 200),
     ("get", "api_templates", "datasets:read", 200),
     ("post", "api_templates", "datasets:write", 400),
+    ("post", "api_templates_import", "datasets:write", 400),
     ("get", "api_instance_sets", "datasets:read", 200),
     ("post", "api_instance_sets", "datasets:write", 400),
     ("get", "api_instance_set", "datasets:read", 200),

@@ -46,6 +46,7 @@ PURE = {
     "curation.reading",
     "curation.rendering",
     "curation.tables",
+    "curation.template_files",
 }
 
 MADE_AT_RUN_TIME = "a name made at run time"

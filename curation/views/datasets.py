@@ -15,11 +15,20 @@ from django.utils.translation import gettext as _
 from django.views.decorators.http import require_GET, require_http_methods, require_POST
 
 from curation import access
-from curation.forms import AboutForm, DatasetForm, HandoverForm, InstancesForm, TemplateForm, add_refusal
+from curation.forms import (
+    AboutForm,
+    DatasetForm,
+    HandoverForm,
+    InstancesForm,
+    TemplateFileForm,
+    TemplateForm,
+    add_refusal,
+)
 from curation.models import USUAL_SEED, Dataset, InstanceSet
 from curation.rendering import REASONS, Dropped, TemplateError, TemplateSource
 from curation.services import datasets as verbs
 from curation.services import handover
+from curation.services import instances as instance_verbs
 from curation.services import templates as template_verbs
 from jobs.requests import PageRequest
 
@@ -187,6 +196,30 @@ def _preview(start: str, found: Dataset, source: TemplateSource) -> dict[str, An
     }
 
 
+@require_http_methods(["GET", "HEAD", "POST"])
+def templates_import(request: PageRequest, dataset_id: UUID) -> HttpResponse:
+    """Keep all templates of a file, or none. For managers and researchers of any project."""
+    found = access.dataset_for(request.user, dataset_id)
+    access.check_makes_datasets(request.user)
+    form = TemplateFileForm(request.POST, request.FILES) if request.method == "POST" else TemplateFileForm()
+    if request.method == "POST" and form.is_valid():
+        file = form.cleaned_data["upload"]
+        try:
+            kept = template_verbs.import_templates(
+                dataset=found,
+                file_name=file.name,
+                content=file.read(template_verbs.MOST_BYTES + 1),
+                actor=request.user,
+                task_type=form.cleaned_data["task_type"],
+            )
+            messages.success(request, _("%(count)d templates are there.") % {"count": len(kept)})
+            return redirect("dataset", found.pk)
+        except ValidationError as error:
+            form.add_error("upload", error)
+    context = {"dataset": found, "form": form}
+    return render(request, "curation/templates_import.html", context, status=422 if form.errors else 200)
+
+
 @require_GET
 def template(request: PageRequest, template_id: UUID) -> HttpResponse:
     """One version of a template: its text, what it makes of some rows, and the instances there are."""
@@ -223,7 +256,7 @@ def instances_new(request: PageRequest, template_id: UUID, dataset_id: UUID) -> 
         if not form.is_valid():
             raise ValidationError(_("The seed is missing or over 60 characters."))
         seed = form.cleaned_data["seed"]
-        made = template_verbs.request_instances(dataset=over, template=found, seed=seed, actor=request.user)
+        made = instance_verbs.request_instances(dataset=over, template=found, seed=seed, actor=request.user)
     except ValidationError as error:
         messages.error(request, " ".join(error.messages))
         return redirect("template", found.pk)
@@ -245,9 +278,9 @@ def _instances_page(request: PageRequest, found: InstanceSet, form: HandoverForm
     may_make = access.makes_datasets(request.user)
     context: dict[str, Any] = {"set": found, "job": found.job, "form": form, "may_make": may_make}
     if found.whole:
-        rows = Stretch(found.instances or 0, lambda start, count: template_verbs.instances_between(found, start, count))
+        rows = Stretch(found.instances or 0, lambda start, count: instance_verbs.instances_between(found, start, count))
         page = Paginator(rows, PAGE).get_page(request.GET.get("page"))
-        examples = template_verbs.dropped_examples(found)
+        examples = instance_verbs.dropped_examples(found)
         context |= {
             "page": page,
             "dropped": [(_(REASONS[reason]), count, examples[reason]) for reason, count in found.dropped.items()],
