@@ -8,6 +8,7 @@ from curation.access import EXPORTERS, instance_sets_of
 from curation.models import Dataset, Export, InstanceSet, Template
 from curation.services.datasets import format_of
 from curation.services.handover import Choice
+from curation.shots import FewShot
 from curation.template_files import FIELDS
 
 
@@ -94,6 +95,28 @@ class TemplateForm(forms.ModelForm):
             self.fields[name].required = False
 
     USUAL = ("kind", "separator", "character_budget")  # what is left empty is as usual
+    EXEMPLARS = ("shots", "separator", "character_budget")
+
+    def written(self):
+        """What every template has."""
+        return [self[name] for name in self.fields if name not in self.EXEMPLARS]
+
+    def of_exemplars(self):
+        """What a few-shot template has besides."""
+        return [self[name] for name in self.EXEMPLARS]
+
+    def few_shot_at_first(self) -> FewShot | None:
+        """The exemplars that the form begins with."""
+        if self["kind"].initial != Template.Kind.FEW_SHOT:
+            return None
+        return FewShot(*(self[name].initial for name in self.EXEMPLARS))
+
+    def few_shot(self) -> FewShot | None:
+        """The exemplars that are asked for, as far as the form is filled in."""
+        given = self.cleaned_data
+        if given.get("kind") != Template.Kind.FEW_SHOT or not all(given.get(name) for name in self.EXEMPLARS):
+            return None
+        return FewShot(given["shots"], given["separator"], given["character_budget"])
 
     def clean(self):
         given = super().clean() or self.cleaned_data

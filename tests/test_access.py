@@ -166,6 +166,7 @@ EXPECTED = {
     "set_language": (TO_LOGIN, TO_LOGIN),  # back to where one came from
     "set_theme": (NOT_SO, TO_LOGIN),
     "job_progress": ("302 404 404 404 200 200", NOT_SO_PAGE),
+    "job_cancel": (NOT_SO_PAGE, "302 404 404 404 302 302"),
     "projects": (SIGNED_IN, NOT_SO_PAGE),
     "project_new": ("302 403 403 403 403 200", "302 403 403 403 403 422"),
     "project": ("302 404 200 200 200 200", NOT_SO_PAGE),
@@ -206,6 +207,9 @@ EXPECTED = {
     "instances_new": (NOT_SO_PAGE, "302 404 404 403 302 302"),
     "instances": (OVERSEERS, NOT_SO_PAGE),
     "instances_to_tasks": (NOT_SO_PAGE, MAKERS_POST),
+    "instances_report": (OVERSEERS, "302 404 404 403 302 302"),
+    "all_report": (OVERSEERS, "302 404 404 403 302 302"),
+    "templates_catalogue": (MAKERS, NOT_SO_PAGE),
     "exports": (SIGNED_IN, NOT_SO_PAGE),
     "preference_export_new": (MAKERS, MAKERS_POST),
     "sft_export_new": (MAKERS, MAKERS_POST),

@@ -41,10 +41,12 @@ PURE = {
     "annotate.questions",
     "annotate.rendering",
     "annotate.vetting",
+    "curation.catalogue",
     "curation.pairs",
     "curation.queries",
     "curation.reading",
     "curation.rendering",
+    "curation.shots",
     "curation.tables",
     "curation.template_files",
 }

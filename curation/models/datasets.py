@@ -17,6 +17,7 @@ from django.utils.translation import gettext_lazy as _
 from license_expression import ExpressionError, get_spdx_licensing
 
 from curation.models.blobs import Blob
+from curation.shots import FewShot
 from jobs.models import Job
 
 SPDX = get_spdx_licensing()
@@ -259,6 +260,10 @@ class Template(models.Model):
             raise ValidationError({"shots": _("Only a few-shot template has exemplars. Leave this empty.")})
 
     @property
+    def few_shot(self) -> FewShot | None:
+        return FewShot(self.shots, self.separator, self.character_budget) if self.shots else None
+
+    @property
     def title(self) -> str:
         """What it is called in files: `dataset/name@version`."""
         return f"{self.dataset}/{self.name}@{self.version}"
@@ -310,3 +315,24 @@ class InstanceSet(models.Model):
     @property
     def dropped_rows(self) -> int:
         return sum(self.dropped.values())
+
+
+class Shard(models.Model):
+    """A stretch of the rows of a large dataset, rendered by a job of its own. Gone once its instance set is whole."""
+
+    instance_set = models.ForeignKey(InstanceSet, models.CASCADE, related_name="shards")
+    number = models.PositiveIntegerField(_("number"))
+    start = models.PositiveBigIntegerField()  # from 0
+    stop = models.PositiveBigIntegerField()
+    pool = models.ForeignKey(Blob, models.PROTECT, null=True, related_name="+")  # the exemplars of a few-shot template
+    table = models.ForeignKey(Blob, models.PROTECT, null=True, related_name="+")
+    dropped_table = models.ForeignKey(Blob, models.PROTECT, null=True, related_name="+")
+    dropped = models.JSONField(default=dict)
+    job = models.OneToOneField(Job, models.PROTECT, related_name="+")
+
+    class Meta:
+        ordering = ["instance_set", "number"]
+        constraints = [models.UniqueConstraint(fields=["instance_set", "number"], name="shard_number_once")]
+
+    def __str__(self) -> str:
+        return f"{self.instance_set} · {self.number}"

@@ -13,7 +13,7 @@ from jinja2.environment import Template
 from jinja2.meta import find_undeclared_variables
 
 from curation.rendering.errors import BLANK, EMPTY_INPUT, EMPTY_TARGET, NO_SEPARATOR, TOO_MANY_PARTS
-from curation.rendering.filters import FILTERS
+from curation.rendering.filters import BY_LOT, FILTERS
 from curation.rendering.sandbox import Refusal, Sandbox
 from curation.rendering.source import Limits, TemplateSource
 
@@ -53,7 +53,7 @@ class Program:
         tree = self.trees.get(CHOICES)
         if tree is None or find_undeclared_variables(tree):
             return None
-        if any(each.name in ("choice", "random") for each in tree.find_all(nodes.Filter)):
+        if any(each.name in BY_LOT for each in tree.find_all(nodes.Filter)):
             return None
         return [unguarded(choice) for choice in self.choices({})]
 

@@ -1,45 +1,30 @@
 """What templates make of a dataset: an instance for each row that is not dropped.
 
 Instances are made in the order of the rows; what a template chooses at random depends on the seed, the template and
-the row's number alone, so the same dataset, template and seed give the same file.
+the row's number alone, so the same dataset, template and seed give the same file, in shards or not.
 """
 
-from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-import orjson
-import pyarrow as pa
 import pyarrow.dataset as parquet
 import pyarrow.parquet as pq
 from django.core.exceptions import ValidationError
 from django.db import transaction
 from django.utils.translation import gettext as _
 
-from annotate.services.tasks import prompt_sha256, sha256
 from curation.locks import alone_with
 from curation.models import USUAL_SEED, Dataset, InstanceSet, Template
-from curation.rendering import Dropped, Instance, Renderer, TemplateError
-from curation.services import blobs
-from curation.services.datasets import batches_of
+from curation.rendering import TemplateError
+from curation.services import blobs, shards
+from curation.services.stretches import DROPPED, INSTANCES, exemplars_of, render_stretch
 from curation.services.templates import check_columns, check_whole, explained, seed_of, source_of
-from curation.tables import RowWriter, rows_between
+from curation.tables import rows_between
 from jobs.models import Job, JobError
 from jobs.services import enqueue
 
 JOB = "curation.build_instances"
-SCHEMA = pa.schema(
-    [
-        ("row", pa.int64()),
-        ("input", pa.string()),
-        ("target", pa.string()),
-        ("answer_choices", pa.list_(pa.string())),
-        ("prompt_id", pa.string()),
-        ("split_group", pa.string()),
-    ]
-)
-DROPPED_SCHEMA = pa.schema([("row", pa.int64()), ("reason", pa.string())])
 
 
 def request_instances(*, dataset: Dataset, template: Template, seed: str, actor, send: bool = True) -> InstanceSet:
@@ -55,7 +40,7 @@ def request_instances(*, dataset: Dataset, template: Template, seed: str, actor,
     key = f"{dataset.pk}:{template.pk}:{seed}"
     with alone_with(f"instances {key}"):
         found = InstanceSet.objects.filter(dataset=dataset, template=template, seed=seed).select_related("job").first()
-        if found and found.job.state != Job.State.FAILED:
+        if found and (found.whole or found.job.state != Job.State.FAILED):
             return found
         if found:
             found.delete()
@@ -71,59 +56,30 @@ def build_instances(*, instance_set: InstanceSet, job: Job) -> None:
     """Render all rows. Raises JobError when the template fails on one: nothing is half done."""
     with blobs.workspace(f"instances-{instance_set.pk}") as folder:
         try:
-            dropped, count = _write_instances(instance_set, job, folder)
+            large = (instance_set.dataset.rows or 0) > shards.ROWS
+            dropped, count = (shards.build if large else _write_instances)(instance_set, job, folder)
         except TemplateError as error:
             raise JobError(explained(error)) from None
-        table, dropped_table = blobs.keep(folder / "instances.parquet"), blobs.keep(folder / "dropped.parquet")
-    with transaction.atomic():
-        locked = InstanceSet.objects.select_for_update(of=["self"]).get(pk=instance_set.pk)
-        if locked.whole:  # an attempt that was taken for dead came first; its bytes are the same
-            return
-        locked.table, locked.dropped_table, locked.instances, locked.dropped = table, dropped_table, count, dropped
-        locked.save()
+        with transaction.atomic():
+            table, dropped_table = blobs.keep(folder / INSTANCES), blobs.keep(folder / DROPPED)
+            locked = InstanceSet.objects.select_for_update(of=["self"]).get(pk=instance_set.pk)
+            if locked.whole:  # an attempt that was taken for dead came first; its bytes are the same
+                return
+            locked.table, locked.dropped_table, locked.instances, locked.dropped = table, dropped_table, count, dropped
+            locked.save()
+            locked.shards.all().delete()  # their files go with the next garbage
 
 
 def _write_instances(instance_set: InstanceSet, job: Job, folder: Path) -> tuple[dict[str, int], int]:
-    dataset = instance_set.dataset
-    reasons: Counter[str] = Counter()
-    with (
-        Renderer(source_of(instance_set.template), seed=seed_of(dataset, instance_set.seed)) as renderer,
-        RowWriter(folder / "instances.parquet", SCHEMA) as instances,
-        RowWriter(folder / "dropped.parquet", DROPPED_SCHEMA) as dropped,
-    ):
-        done = 0
-        for rows in batches_of(dataset):
-            for (_number, values), made in zip(rows, renderer.render(rows), strict=True):
-                if isinstance(made, Dropped):
-                    reasons[made.reason] += 1
-                    dropped.write({"row": made.row, "reason": made.reason})
-                else:
-                    instances.write(_instance_row(dataset, values, made))
-            done += len(rows)
-            job.advance(done, dataset.rows, _("rendering the rows"))
-    return dict(sorted(reasons.items())), instances.rows
-
-
-def _instance_row(dataset: Dataset, values: dict[str, Any], made: Instance) -> dict[str, Any]:
-    return {
-        "row": made.row,
-        "input": made.input,
-        "target": made.target,
-        "answer_choices": list(made.answer_choices),
-        "prompt_id": prompt_sha256([{"role": "user", "content": made.input}]),
-        "split_group": split_group(dataset, values),
-    }
-
-
-def split_group(dataset: Dataset, values: dict[str, Any]) -> str:
-    """What decides the split of all that is made of a row, in every version of the dataset.
-
-    The value of the group column; else the id; else all that the row says. A row without a value is no group with
-    the others that have none.
-    """
-    named = ((column, values.get(column)) for column in (dataset.group_column, dataset.id_column) if column)
-    column, said = next(((column, value) for column, value in named if value not in (None, "")), ("", values))
-    return sha256(orjson.dumps([dataset.name, column, said], option=orjson.OPT_SORT_KEYS))
+    dataset, template = instance_set.dataset, instance_set.template
+    pool = []
+    if template.few_shot:
+        pool = exemplars_of(dataset, source_of(template), seed_of(dataset, instance_set.seed))
+    rows = dataset.rows or 0
+    dropped = render_stretch(
+        instance_set, 0, rows, folder, pool, lambda done: job.advance(done, rows, _("rendering the rows"))
+    )
+    return dict(sorted(dropped.items())), rows - dropped.total()
 
 
 def instance_name(instance_set: InstanceSet, row: int) -> str:

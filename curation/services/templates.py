@@ -1,4 +1,4 @@
-"""Templates: keeping them, taking them in from files, and their previews on real rows.
+"""Templates: keeping them, and taking them in from files.
 
 Templates are written by people and rendered in a child process (`curation.rendering`).
 """
@@ -13,8 +13,7 @@ from django.utils.translation import gettext as _
 from curation import rendering, template_files
 from curation.locks import alone_with
 from curation.models import Dataset, Template
-from curation.rendering import Checked, Dropped, Instance, Renderer, TemplateError, TemplateSource
-from curation.services.datasets import rows_of
+from curation.rendering import Checked, TemplateError, TemplateSource
 from curation.template_files import MOST_BYTES as MOST_BYTES
 
 SAYS = (
@@ -148,16 +147,6 @@ def check_columns(template: Template, dataset: Dataset) -> None:
         message = _("There is no column “%(missing)s”. The dataset has: %(known)s.")
         words = {"missing": "”, “".join(missing), "known": ", ".join(sorted(known))}
         raise ValidationError({"jinja": message % words})
-
-
-def preview(
-    *, dataset: Dataset, source: TemplateSource, seed: str, start: int, count: int
-) -> list[tuple[dict[str, Any], Instance | Dropped]]:
-    """What a template makes of some rows, each with its row. Raises TemplateError."""
-    rows = rows_of(dataset, start, count)
-    with Renderer(source, seed=seed_of(dataset, seed)) as renderer:
-        made = renderer.render([(row["number"], row["values"]) for row in rows])
-    return list(zip(rows, made, strict=True))
 
 
 def seed_of(dataset: Dataset, seed: str) -> str:
