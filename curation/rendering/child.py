@@ -1,4 +1,4 @@
-"""The process that runs hostile templates. It can do little: 512 MB, a second a row, no files, no children.
+"""The process that runs hostile templates. It can do little: 256 MB in all, a second a row, no files, no children.
 
 A template is stopped four times over. Where Python code runs, the alarm raises `TooSlow` and the child says in which
 line. Where one operation of C runs on, the kernel ends the child by its processor time (SIGPROF), and if that timer
