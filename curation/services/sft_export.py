@@ -19,7 +19,7 @@ from curation.cards import sft_card
 from curation.models import Export, InstanceSet
 from curation.pairs import is_held_out
 from curation.queries import duckdb_in
-from curation.services.templates import instance_name, instances_of
+from curation.services.instances import instance_name, instances_of
 from curation.tables import RowWriter
 from jobs.models import Job, JobError
 
