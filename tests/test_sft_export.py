@@ -215,6 +215,8 @@ def test_the_manifest_says_what_is_in_it(world):
         {
             "dataset": "texts", "name": "shorter", "version": 1, "task_type": "summarisation", "language": "en",
             "sha256": by.sha256, "jinja": jinja, "answer_choices": "yes ||| no",
+            "kind": "direct",
+            "origin": "ours",
         }
     ]  # fmt: skip
     assert manifest["instance_sets"] == [

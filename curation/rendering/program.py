@@ -48,7 +48,9 @@ class Program:
         self.fixed = self.are_fixed()
 
     def columns(self) -> set[str]:
-        names = {name for tree in self.trees.values() for name in find_undeclared_variables(tree)}
+        names = {
+            name for tree in self.trees.values() for name in find_undeclared_variables(tree) - set_before_read(tree)
+        }
         return names - ({CHOICES} if self.source.has_choices else set())
 
     def fixed_choices(self) -> list[str] | None:
@@ -111,6 +113,29 @@ class Program:
                 raise Refusal("too_long_output", line, limit=self.limits.output_characters)
             pieces.append(piece)
         return "".join(pieces)
+
+
+def set_before_read(tree: nodes.Template) -> set[str]:
+    """Names that the template sets itself before it reads them. Jinja takes one that is set in a branch for unset, so
+    that it would pass for a column.
+    """
+    first: dict[str, str] = {}
+
+    def walk(node: nodes.Node) -> None:
+        if isinstance(node, (nodes.Assign, nodes.AssignBlock)):
+            for child in node.iter_child_nodes(exclude=["target"]):
+                walk(child)
+            walk(node.target)
+            return
+        if isinstance(node, nodes.For):
+            node = nodes.Scope([node.iter, *node.body, *node.else_])  # its own names end with it
+        if isinstance(node, nodes.Name):
+            first.setdefault(node.name, node.ctx)
+        for child in node.iter_child_nodes():
+            walk(child)
+
+    walk(tree)
+    return {name for name, context in first.items() if context == "store"}
 
 
 def unguarded(text: str) -> str:

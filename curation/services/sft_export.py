@@ -165,6 +165,7 @@ def _dataset(dataset) -> dict[str, Any]:
 
 
 def _template(template) -> dict[str, Any]:
+    few_shot = {name: getattr(template, name) for name in ("shots", "separator", "character_budget")}
     return {
         "dataset": template.dataset,
         "name": template.name,
@@ -174,6 +175,9 @@ def _template(template) -> dict[str, Any]:
         "sha256": template.sha256,
         "jinja": template.jinja,
         "answer_choices": template.answer_choices,
+        "kind": template.kind,
+        "origin": template.origin,
+        **(few_shot if template.few_shot else {}),
     }
 
 
