@@ -4,6 +4,7 @@ What a row gives depends on the row, its number, the template and the seed alone
 pieces gives the same rows as one that is rendered at once.
 """
 
+import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
@@ -26,6 +27,7 @@ from curation.tables import RowWriter, opened, stretch_of
 
 INSTANCES, DROPPED = "instances.parquet", "dropped.parquet"
 AT_ONCE = 2000
+TELLING = 0.5  # seconds
 PREVIEW_POOL = 200  # rows that a preview draws exemplars from
 SCHEMA = pa.schema(
     [
@@ -51,7 +53,7 @@ def render_stretch(
 ) -> Counter[str]:
     """Render rows `start` (from 0) to `stop` into INSTANCES and DROPPED in the folder; how many were dropped, by reason.
 
-    `told` is given how many are done, again and again. Raises TemplateError.
+    `told` is given how many are done, about twice a second and at the end. Raises TemplateError.
     """
     dataset, template = instance_set.dataset, instance_set.template
     source, seed = source_of(template), seed_of(dataset, instance_set.seed)
@@ -61,7 +63,7 @@ def render_stretch(
         RowWriter(folder / INSTANCES, SCHEMA) as instances,
         RowWriter(folder / DROPPED, DROPPED_SCHEMA) as dropped,
     ):
-        done = 0
+        done, last = 0, time.monotonic()
         for rows in _rows_between(dataset, start, stop):
             made_of_rows = renderer.render(rows)
             for (_number, values), made in zip(rows, made_of_rows, strict=True):
@@ -74,7 +76,9 @@ def render_stretch(
                 else:
                     instances.write(_instance_row(made, group))
             done += len(rows)
-            told(done)
+            if done == stop - start or time.monotonic() - last > TELLING:
+                told(done)
+                last = time.monotonic()
     return reasons
 
 
@@ -126,8 +130,12 @@ def split_group(dataset: Dataset, values: dict[str, Any]) -> str:
     The value of the group column; else the id; else all that the row says. A row without a value is no group with
     the others that have none.
     """
-    named = ((column, values.get(column)) for column in (dataset.group_column, dataset.id_column) if column)
-    column, said = next(((column, value) for column, value in named if value not in (None, "")), ("", values))
+    column: str = ""
+    said: Any = values
+    for named in (dataset.group_column, dataset.id_column):
+        if named and values.get(named) not in (None, ""):
+            column, said = named, values[named]
+            break
     return sha256(orjson.dumps([dataset.name, column, said], option=orjson.OPT_SORT_KEYS))
 
 
