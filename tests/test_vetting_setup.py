@@ -106,6 +106,7 @@ def test_a_rule_is_saved_with_its_settings_and_tracked(kitchen):
     events = VettingStep.pgh_event_model.objects.order_by("pgh_id")
     assert list(events.values_list("pgh_label", "kind")) == [
         ("insert", "rankings"),
+        ("delete", "rankings"),
         ("insert", "demonstrations"),
     ]
     assert {one.pgh_context.metadata["user"] for one in events} == {kitchen.users["mina"].pk}
