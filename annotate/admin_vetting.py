@@ -3,7 +3,6 @@
 An enrolment changes as on the project's own pages (`annotate.services.standing_deeds`), with a reason that the person reads.
 """
 
-import csv
 import json
 from collections.abc import Iterable, Iterator
 from typing import Any
@@ -40,7 +39,7 @@ from annotate.models import (
 )
 from annotate.services import abilities, enrolments, invitations, standing_deeds
 from annotate.services.standing_deeds import Deed
-from annotate.services.standing_list import plain
+from annotate.services.standing_list import lines
 from jobs.admin import ReadOnly
 
 SHOWN = 20  # of those who are chosen, on the page that asks for the reason
@@ -245,7 +244,7 @@ class EnrolmentAdmin(Kept, admin.ModelAdmin):
     @admin.action(description=_("Download as CSV"), permissions=["view"])
     def as_csv(self, request, queryset):
         rows = queryset.select_related("annotator__user", "project").iterator(chunk_size=500)
-        response = StreamingHttpResponse(_lines(_rows_of(rows)), content_type="text/csv; charset=utf-8")
+        response = StreamingHttpResponse(lines(_rows_of(rows)), content_type="text/csv; charset=utf-8")
         response["Content-Disposition"] = 'attachment; filename="enrolments.csv"'
         return response
 
@@ -267,18 +266,6 @@ def _rows_of(found: Iterable[Enrolment]) -> Iterator[Iterable[Any]]:
             *(who.education, " ".join(who.native_languages), json.dumps(who.levels), json.dumps(verified)),
             *(who.time_zone, row.created_at.isoformat()),
         )
-
-
-class _Echo:
-    """A file that gives back what is written to it."""
-
-    def write(self, line: str) -> str:
-        return line
-
-
-def _lines(rows: Iterable[Iterable[Any]]) -> Iterator[str]:
-    writer = csv.writer(_Echo())
-    return (writer.writerow([plain(cell) for cell in row]) for row in rows)
 
 
 # --- Invitations ------------------------------------------------------------------------------------------------------

@@ -24,8 +24,8 @@ ASKED, BOUND = 100, 100.0  # times, ms
 
 SLOTS = """
     INSERT INTO annotate_slot (project_id, task_id, route_id, place, ahead, adaptive, rank, status, skip_kind, skip_reason,
-                               holder_id, code, claimed_at, submitted_at, current_annotation_id)
-    SELECT t.project_id, t.id, t.route_id, place, false, false, (9::bigint << 48) | t.id, 'expired', '', '',
+                               held_for, holder_id, code, claimed_at, submitted_at, current_annotation_id)
+    SELECT t.project_id, t.id, t.route_id, place, false, false, (9::bigint << 48) | t.id, 'expired', '', '', '',
            (%(people)s::bigint[])[1 + (t.id * 37 + place * 41) %% %(count)s], gen_random_uuid(), now(), NULL, NULL
     FROM annotate_task t, generate_series(1, %(overlap)s) place WHERE t.project_id = %(project)s
 """

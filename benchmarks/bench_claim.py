@@ -44,8 +44,9 @@ COMPLETIONS = """
     WHERE project_id = %(project)s AND NOT EXISTS (SELECT FROM annotate_completion c WHERE c.task_id = annotate_task.id)
 """
 SLOTS = """
-    INSERT INTO annotate_slot (project_id, task_id, route_id, place, ahead, rank, status, skip_kind, skip_reason)
-    SELECT project_id, id, route_id, place, false, (9::bigint << 48) | id, 'open', '', ''
+    INSERT INTO annotate_slot (project_id, task_id, route_id, place, ahead, adaptive, rank, status, skip_kind, skip_reason,
+                               held_for)
+    SELECT project_id, id, route_id, place, false, false, (9::bigint << 48) | id, 'open', '', '', ''
     FROM annotate_task, generate_series(1, 3) place
     WHERE project_id = %(project)s AND NOT EXISTS (SELECT FROM annotate_slot s WHERE s.task_id = annotate_task.id)
 """

@@ -10,10 +10,9 @@ from django.db import models
 from django.db.models import Q
 from django.utils.translation import gettext_lazy as _
 
-from annotate.models.answers import Answer
+from annotate.models.answers import Answer, append_only
 from annotate.models.ledger import Annotation
 
-append_only = pgtrigger.register(pgtrigger.Protect(name="append_only", operation=pgtrigger.Update | pgtrigger.Delete))
 LEAST_RESEARCHERS = 2
 """How many have to agree before an answer measures people at work: alone they agree on about 73 % (docs/vetting.md)."""
 

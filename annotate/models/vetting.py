@@ -13,11 +13,10 @@ from django.db import models
 from django.db.models import Q
 from django.utils.translation import gettext_lazy as _
 
+from annotate.models.answers import append_only
 from annotate.models.ledger import Annotation
 from annotate.models.people import Annotator
 from annotate.models.projects import Enrolment, Guideline, Project
-
-append_only = pgtrigger.register(pgtrigger.Protect(name="append_only", operation=pgtrigger.Update | pgtrigger.Delete))
 
 
 @pghistory.track(pghistory.InsertEvent(), pghistory.UpdateEvent(), pghistory.DeleteEvent())

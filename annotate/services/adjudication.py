@@ -178,6 +178,16 @@ def _comparison(left: int, right: int, strength: int | None) -> dict:
     return {"tiers": tiers, "strength": abs(strength)}
 
 
+def moved(value: Any, outputs: Mapping[int, int]) -> Any:
+    """A value of a task as one of its copy: with the outputs that stand in place of its own."""
+    if not isinstance(value, Mapping):
+        return value
+    found = {**value, "tiers": {str(outputs[int(output)]): tier for output, tier in value["tiers"].items()}}
+    if "acceptable" in value:
+        found["acceptable"] = [outputs[output] for output in value["acceptable"]]
+    return found
+
+
 def say_the_same(one: Any, other: Any) -> bool:
     """Whether two values agree. Orders agree where they order the outputs alike that both of them place."""
     if not isinstance(one, Mapping) or not isinstance(other, Mapping):

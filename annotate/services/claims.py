@@ -137,7 +137,7 @@ def _places(project: Project) -> int:
 def _on_demand(enrolment: Enrolment, routes: list[int], info: dict[str, Any]) -> Slot | None:
     """A new slot of a task that is not work and that this person is meant to see; None when there is none."""
     if enrolment.status == Enrolment.Status.TESTING:
-        found = vetting.open_tests(enrolment)
+        found, turn = vetting.open_tests(enrolment), []
     else:
         purposes = list(_SERVED[Enrolment.Status(enrolment.status)])
         if Purpose.GOLD in purposes and not _gold_is_due(enrolment):
@@ -145,12 +145,11 @@ def _on_demand(enrolment: Enrolment, routes: list[int], info: dict[str, Any]) ->
         answered = Slot.objects.filter(
             holder=enrolment.annotator, task=OuterRef("repeat_of"), submitted_at__isnull=False
         )
-        order = Case(*(When(purpose=purpose, then=Value(at)) for at, purpose in enumerate(purposes)))
+        turn = [Case(*(When(purpose=purpose, then=Value(at)) for at, purpose in enumerate(purposes)))]
         of_gold = ~Q(purpose=Purpose.GOLD) | gold.is_usable()
         repeats = Q(repeat_of=None) | Exists(answered)
-        found = gold.unseen(enrolment, *purposes).filter(repeats, of_gold).alias(turn=order)
-    turns = [] if enrolment.status == Enrolment.Status.TESTING else ["turn"]
-    task = found.filter(route__in=routes).order_by(*turns, Random()).first()
+        found = gold.unseen(enrolment, *purposes).filter(repeats, of_gold)
+    task = found.filter(route__in=routes).order_by(*turn, Random()).first()
     if task is None:
         return None
     info["why"] = task.purpose

@@ -176,12 +176,18 @@ def rate_for(enrolment: Enrolment) -> float:
     """How many per cent of the person's claims are to be gold now. Counts no further than it needs to."""
     project = enrolment.project
     done = Slot.objects.filter(holder=enrolment.annotator_id, project=project, submitted_at__isnull=False).order_by()
+    left = unseen(enrolment, Purpose.GOLD).filter(is_usable()).order_by()
+    return rate_of(project, done=done[: project.gold_new_tasks].count(), unseen=left[:RESERVE].count())
+
+
+def rate_of(project: Project, *, done: int, unseen: int) -> float:
+    """How many per cent of the claims of somebody who has done so many tasks are gold, with so much of it left to him."""
     return rate(
         percent_new=max(project.gold_new_percent, project.gold_percent),
         percent=project.gold_percent,
         new_tasks=project.gold_new_tasks,
-        done=done[: project.gold_new_tasks].count(),
-        unseen=unseen(enrolment, Purpose.GOLD).filter(is_usable()).order_by()[:RESERVE].count(),
+        done=done,
+        unseen=unseen,
         reserve=RESERVE,
     )
 
@@ -217,6 +223,11 @@ def scored_before(gold: GoldAnswer) -> QuerySet[Annotation]:
         annotation=OuterRef("pk"), gold__task=gold.task_id, gold__question__key=gold.question.key
     )
     return Annotation.objects.filter(Exists(results)).select_related("slot")
+
+
+def people_scored(gold: GoldAnswer) -> int:
+    """How many people were scored by any version of this known answer."""
+    return scored_before(gold).order_by().values("slot__holder").distinct().count()
 
 
 def _copy_results(before: GoldAnswer, gold: GoldAnswer) -> None:
@@ -302,14 +313,10 @@ def _moved(task: Task, copy: Task, values: Values) -> Values:
         )
     )
 
-    def moved(value: Any) -> Any:
-        if not isinstance(value, dict):
-            return value
-        tiers = {str(there[int(output)]): tier for output, tier in value["tiers"].items()}
-        acceptable = {"acceptable": [there[output] for output in value["acceptable"]]} if "acceptable" in value else {}
-        return value | {"tiers": tiers} | acceptable
-
-    return [{**one, "completion": there.get(one["completion"]), "value": moved(one["value"])} for one in values]
+    return [
+        {**one, "completion": there.get(one["completion"]), "value": adjudication.moved(one["value"], there)}
+        for one in values
+    ]
 
 
 def tasks_of(project: Project, purposes: Sequence[str] = KNOWN_PURPOSES) -> QuerySet[Task]:

@@ -26,7 +26,7 @@ from annotate.models import (
 from annotate.services import gold, vetting
 from annotate.services.consensus import current as current_consensus
 from annotate.services.judgements import deciding_question
-from annotate.vetting.gold import Forecast, Suspect, forecast, rate, suspects
+from annotate.vetting.gold import Forecast, Suspect, forecast, suspects
 
 Purpose = Task.Purpose
 PACE_DAYS = 7  # over which the present pace is taken
@@ -171,29 +171,20 @@ def outlook(project: Project) -> Outlook:
             recent=Counted(mine.filter(submitted_at__gte=since).values("pk")),
         ).values_list("annotator__pseudonym", "left", "done", "recent")
     }
-    percent = {name: _percent(project, done, left) for name, (left, done, _recent) in people.items()}
+    percent = {name: gold.rate_of(project, done=done, unseen=left) for name, (left, done, _recent) in people.items()}
     per_day = {name: recent / PACE_DAYS for name, (_left, _done, recent) in people.items()}
     found: Forecast = forecast(
         unseen={name: left for name, (left, _done, _recent) in people.items()},
         per_day=per_day,
-        percent={name: _percent(project, done, gold.RESERVE) for name, (_left, done, _recent) in people.items()},
+        percent={
+            name: gold.rate_of(project, done=done, unseen=gold.RESERVE)
+            for name, (_left, done, _recent) in people.items()
+        },
     )
     lasting = [Lasting(name, people[name][0], per_day[name], percent[name], days) for name, days in found.people]
     served = bool(project.gold_percent or project.gold_new_percent)
     first = lasting[0] if served and lasting and lasting[0].days is not None else None
     return Outlook(usable.count(), lasting, first)
-
-
-def _percent(project: Project, done: int, unseen: int) -> float:
-    """As `gold.rate_for` says it."""
-    return rate(
-        percent_new=max(project.gold_new_percent, project.gold_percent),
-        percent=project.gold_percent,
-        new_tasks=project.gold_new_tasks,
-        done=done,
-        unseen=unseen,
-        reserve=gold.RESERVE,
-    )
 
 
 # --- What might become known ------------------------------------------------------------------------------------------

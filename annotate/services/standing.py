@@ -83,17 +83,12 @@ class Known:
 
 def known(enrolment: Enrolment, *, own: bool = False) -> list[Known]:
     """The gold that somebody answered, in order; with `own` as much of it as he is told of."""
-    rows = (
-        vetting.results(enrolment.project, Purpose.GOLD)
-        .filter(annotation__slot__holder=enrolment.annotator_id)
-        .order_by("annotation__slot__submitted_at", "annotation__slot", "annotation__revision")
-    )
-    slot = "annotation__slot"
-    columns = (slot, "gold__question", "passed", f"{slot}__claimed_at", f"{slot}__submitted_at")
-    found: dict[int, Known] = {}
-    for pk, question, passed, claimed_at, at in rows.values_list(*columns):
-        found.setdefault(pk, Known(pk, {}, claimed_at, at)).passed[question] = passed  # the latest revision counts
-    return told(list(found.values())) if own else list(found.values())
+    found = [
+        Known(slot.pk, {row.gold.question_id: row.passed for row in of_slot}, slot.claimed_at, slot.submitted_at)
+        for slot, of_slot in vetting.results_by_slot(enrolment, Purpose.GOLD)
+        if slot.claimed_at and slot.submitted_at  # every answered slot has both
+    ]
+    return told(found) if own else found
 
 
 def told(found: Sequence[Any]) -> list[Any]:

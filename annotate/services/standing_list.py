@@ -1,6 +1,7 @@
 """The people of a project in a list, with what says where each stands: a fixed number of statements a page."""
 
-from collections.abc import Iterator, Sequence
+import csv
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -113,7 +114,7 @@ def table(project: Project, found: QuerySet[Enrolment]) -> Iterator[list[Any]]:
     ids = list(found.values_list("pk", flat=True))
     for start in range(0, len(ids), CHUNK):
         for one in rows(project, list(found.filter(pk__in=ids[start : start + CHUNK]))):
-            yield [plain(cell) for cell in _cells(one)]
+            yield _cells(one)
 
 
 def _cells(row: Row) -> list[Any]:
@@ -136,6 +137,19 @@ def _cells(row: Row) -> list[Any]:
         enrolment.reason,
         int(row.appealed),
     ]
+
+
+class _Echo:
+    """A file that gives back what is written to it."""
+
+    def write(self, line: str) -> str:
+        return line
+
+
+def lines(rows: Iterable[Iterable[Any]]) -> Iterator[str]:
+    """The rows as lines of CSV, one by one, whose texts no spreadsheet takes for formulas."""
+    writer = csv.writer(_Echo())
+    return (writer.writerow([plain(cell) for cell in row]) for row in rows)
 
 
 def plain(cell: Any) -> Any:

@@ -137,13 +137,7 @@ def _twice(enrolment: Enrolment) -> list[_Twice]:
 
 def _moved(values: Mapping[adjudication.Unit, Any], outputs: Mapping[int, int]) -> dict[adjudication.Unit, Any]:
     """The values with the outputs of the first task in place of the repeat's."""
-
-    def moved(value: Any) -> Any:
-        if not isinstance(value, Mapping):
-            return value
-        return {**value, "tiers": {str(outputs[int(output)]): tier for output, tier in value["tiers"].items()}}
-
-    return {(outputs.get(unit[0] or 0), unit[1]): moved(value) for unit, value in values.items()}
+    return {(outputs.get(unit[0] or 0), unit[1]): adjudication.moved(value, outputs) for unit, value in values.items()}
 
 
 def _same(one: Mapping[adjudication.Unit, Any], other: Mapping[adjudication.Unit, Any]) -> bool:

@@ -91,32 +91,43 @@ def results(project: Project, *purposes: str) -> QuerySet[GoldResult]:
     )
 
 
-def items(enrolment: Enrolment, purpose: str, *, since: datetime | None = None, part: str = "") -> list[Item]:
-    """What was answered of this purpose, in order, by the answers given before their author knew better.
+def results_by_slot(
+    enrolment: Enrolment, purpose: str, *, since: datetime | None = None
+) -> list[tuple[Slot, list[GoldResult]]]:
+    """Of each task of this purpose that the person answered, in order: the latest result of each question, by the answers
+    given before he knew better. `since`: of tasks taken from then on.
 
-    An item passes in a part when all questions of that part are right. `since`: of tasks taken from then on.
+    Three statements by key instead of one join: where the tables were never analysed, right after much came in, the
+    planner walks all results for each slot of the join, and a claim waits for it.
     """
     taken = Slot.objects.filter(
         holder=enrolment.annotator_id,
         project=enrolment.project_id,
         task__purpose=purpose,
         submitted_at__isnull=False,
-    )
+    ).order_by("submitted_at", "pk")
     if since:
         taken = taken.filter(claimed_at__gte=since)
-    # Three statements by key instead of one join: where the tables were never analysed, right after much came in, the
-    # planner walks all results for each slot of the join, and a claim waits for it.
-    slots = {slot.pk: slot for slot in taken.only("task_id", "submitted_at")}
+    slots = {slot.pk: slot for slot in taken.only("task_id", "claimed_at", "submitted_at")}
     revisions = Annotation.objects.filter(slot__in=list(slots), informed=False).order_by("revision")
     slot_of = dict(revisions.values_list("pk", "slot"))
     rows = GoldResult.objects.filter(annotation__in=list(slot_of), gold__current=True).select_related("gold__question")
-    found: dict[tuple[int, str], dict[int, GoldResult]] = {}
     turn = {pk: at for at, pk in enumerate(slot_of)}
+    found: dict[int, dict[int, GoldResult]] = {pk: {} for pk in slots}
     for row in sorted(rows, key=lambda row: turn[row.annotation_id]):
-        key = slot_of[row.annotation_id], part_of(row.gold.question)
-        found.setdefault(key, {})[row.gold.question_id] = row  # of a question the latest answer
-    made = [_item(slots[slot], of, list(results.values())) for (slot, of), results in found.items()]
-    return sorted((one for one in made if not part or one.part == part), key=lambda one: (one.at, one.slot))
+        found[slot_of[row.annotation_id]][row.gold.question_id] = row
+    return [(slots[pk], list(of_slot.values())) for pk, of_slot in found.items() if of_slot]
+
+
+def items(enrolment: Enrolment, purpose: str, *, since: datetime | None = None) -> list[Item]:
+    """What was answered of this purpose, in order. An item passes in a part when all questions of that part are right."""
+    found = []
+    for slot, of_slot in results_by_slot(enrolment, purpose, since=since):
+        parts: dict[str, list[GoldResult]] = {}
+        for row in of_slot:
+            parts.setdefault(part_of(row.gold.question), []).append(row)
+        found += [_item(slot, part, of_part) for part, of_part in parts.items()]
+    return found
 
 
 def _item(slot: Slot, part: str, results: Sequence[GoldResult]) -> Item:
@@ -127,10 +138,8 @@ def _item(slot: Slot, part: str, results: Sequence[GoldResult]) -> Item:
 
 def right(found: Iterable[Item]) -> tuple[int, int]:
     """How many tasks are right in all their parts, of how many."""
-    by_slot: dict[int, bool] = {}
-    for one in found:
-        by_slot[one.slot] = by_slot.get(one.slot, True) and one.passed
-    return sum(by_slot.values()), len(by_slot)
+    passed = passes(found)
+    return sum(passed), len(passed)
 
 
 # --- The verbs --------------------------------------------------------------------------------------------------------

@@ -18,6 +18,7 @@ from annotate.forms import answer_fields
 from annotate.models import GoldAnswer, GoldResult, Project, Question, Rule, Task
 from annotate.models.people import Harm
 from annotate.services import adjudication, gold, gold_overview
+from annotate.services.standing import text_of
 from annotate.vetting_forms import KnownForm, PromoteForm
 from annotate.views.adjudication import CaseSheet
 from jobs.requests import PageRequest
@@ -56,7 +57,7 @@ def known_answers(request: PageRequest, slug: str) -> HttpResponse:
         "project": project,
         "purpose": purpose,
         "purposes": [(one.value, one.label, counts[one.value]) for one in gold.KNOWN_PURPOSES],
-        "questions": [(one.key, _text(one)) for one in questions],
+        "questions": [(one.key, text_of(one)) for one in questions],
         "question": question,
         "page": page,
         "rows": gold_overview.rows(question, list(page), suspects) if question else [],
@@ -102,14 +103,10 @@ def _named(suspects: list, questions: list[Question]) -> list[dict[str, Any]]:
     by_key = {one.key: one for one in questions}
     tasks = Task.objects.in_bulk([one.item[0] for one in suspects])
     return [
-        {"suspect": one, "task": tasks[one.item[0]], "key": one.item[1], "question": _text(by_key[one.item[1]])}
+        {"suspect": one, "task": tasks[one.item[0]], "key": one.item[1], "question": text_of(by_key[one.item[1]])}
         for one in suspects
         if one.item[1] in by_key
     ]
-
-
-def _text(question: Question) -> str:
-    return str(question.says(get_language() or "en")["text"])
 
 
 # --- One of them ------------------------------------------------------------------------------------------------------
@@ -161,9 +158,7 @@ class _KnownCase:
 
     def scored(self) -> int:
         """How many people were scored by what is known."""
-        if self.current is None:
-            return 0
-        return gold.scored_before(self.current).order_by().values("slot__holder").distinct().count()
+        return gold.people_scored(self.current) if self.current else 0
 
     def save(self) -> bool:
         """Whether the answer, or the correction, that was sent is saved."""
@@ -196,7 +191,7 @@ class _KnownCase:
         made = gold.correct(
             task=self.task, question=self.question, actor=self.request.user, values=values, reason=reason
         )
-        n = gold.scored_before(made).order_by().values("slot__holder").distinct().count()
+        n = gold.people_scored(made)
         text = ngettext(
             "Corrected: version %(version)d. %(n)d person is scored by it.",
             "Corrected: version %(version)d. %(n)d people are scored by it.",
@@ -215,7 +210,7 @@ class _KnownCase:
             "task": self.task,
             "slot": self.sheet.slot,
             "question": self.question,
-            "question_text": _text(self.question),
+            "question_text": text_of(self.question),
             "harm": [Harm(one).label for one in self.task.route.harm],
             "turns": self.sheet.turns(),
             "outputs": self.sheet.outputs(),

@@ -1,6 +1,5 @@
 """Where people stand: the list of a project's annotators, the page of one, one's own, and appeals."""
 
-import csv
 from typing import Any
 
 from django.contrib import messages
@@ -91,16 +90,8 @@ def _decide_on_all(request: PageRequest, people: list[Enrolment], form: BulkForm
         messages.success(request, text % {"n": done})
 
 
-class _Echo:
-    """What a CSV writer writes to: it gives back each line."""
-
-    def write(self, line: str) -> str:
-        return line
-
-
 def _csv(project: Project, rows) -> StreamingHttpResponse:
-    lines = csv.writer(_Echo())
-    response = StreamingHttpResponse((lines.writerow(row) for row in rows), content_type="text/csv; charset=utf-8")
+    response = StreamingHttpResponse(standing_list.lines(rows), content_type="text/csv; charset=utf-8")
     response["Content-Disposition"] = f'attachment; filename="annotators-{project.slug}.csv"'
     return response
 
