@@ -48,14 +48,14 @@ def workspace(name: str) -> Iterator[Path]:
 def _locked_place(root: Path, name: str) -> tuple[Path, BinaryIO]:
     while True:
         place = root / f"{name}.{uuid4()}"
-        (place / FILES).mkdir(parents=True)
         with suppress(FileNotFoundError):
+            (place / FILES).mkdir(parents=True)
             lock = (place / LOCK).open("ab")
             fcntl.flock(lock, fcntl.LOCK_EX)
             if place.exists():
                 return place, lock
             lock.close()
-        # somebody took it for garbage before it was locked
+        # somebody took it for garbage before it was whole or locked
 
 
 def _remove_unless_used(place: Path) -> bool:
