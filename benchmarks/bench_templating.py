@@ -16,7 +16,7 @@ from pathlib import Path
 
 import pytest
 
-from benchmarks.bench_import import GROWTH, SIZES, peak_megabytes, write_parquet
+from benchmarks.bench_curation_import import GROWTH, SIZES, peak_megabytes, write_parquet
 
 JINJA = (
     "What is the topic of this text? {{ answer_choices | join(', ') }}\n\n{{ text }} ||| "
