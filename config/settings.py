@@ -211,6 +211,9 @@ SPECTACULAR_SETTINGS = {
     "SERVE_PERMISSIONS": ["rest_framework.permissions.IsAuthenticated"],
     "SWAGGER_UI_DIST": "SIDECAR",
     "SWAGGER_UI_FAVICON_HREF": "SIDECAR",
+    "ENUM_NAME_OVERRIDES": {
+        "TemplateKindEnum": "curation.models.datasets.Template.Kind"
+    },  # other things have kinds too
 }
 
 # --- Files, languages, the rest ---------------------------------------------------------------------------------------

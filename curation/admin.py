@@ -87,8 +87,8 @@ class DatasetAdmin(PageAdmin):
 @admin.register(Template)
 class TemplateAdmin(ReadOnly, PageAdmin):
     page_name = "template"
-    list_display = ["name", "version", "dataset", "task_type", "language", "page", "actor", "created_at"]
-    list_filter = ["task_type", "language", "dataset"]
+    list_display = ["name", "version", "dataset", "task_type", "kind", "language", "page", "actor", "created_at"]
+    list_filter = ["task_type", "kind", "origin", "language", "dataset"]
     search_fields = ["name", "dataset"]
     list_select_related = ["actor"]
 

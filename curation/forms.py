@@ -12,6 +12,8 @@ from curation.reading import PLAIN
 from curation.reading.shapes import AS_IT_IS, known
 from curation.services.handover import Choice
 from curation.services.reading import format_of, is_bundle
+from curation.shots import FewShot
+from curation.template_files import FIELDS
 
 
 def names_of(text: str) -> list[str]:
@@ -156,7 +158,7 @@ class AboutForm(forms.ModelForm):
 class TemplateForm(forms.ModelForm):
     class Meta:
         model = Template
-        fields = ["name", "task_type", "language", "jinja", "answer_choices"]
+        fields = list(FIELDS)
         widgets = {
             "jinja": forms.Textarea(attrs={"class": "code", "rows": 12, "spellcheck": "false"}),
             "answer_choices": forms.TextInput(attrs={"spellcheck": "false"}),
@@ -166,6 +168,53 @@ class TemplateForm(forms.ModelForm):
         super().__init__(*args, **kwargs)
         for name in ("jinja", "answer_choices"):
             self.fields[name].strip = False  # type: ignore[attr-defined]
+        for name in self.USUAL:
+            self.fields[name].required = False
+
+    USUAL = ("kind", "separator", "character_budget")  # what is left empty is as usual
+    EXEMPLARS = ("shots", "separator", "character_budget")
+
+    def written(self):
+        """What every template has."""
+        return [self[name] for name in self.fields if name not in self.EXEMPLARS]
+
+    def of_exemplars(self):
+        """What a few-shot template has besides."""
+        return [self[name] for name in self.EXEMPLARS]
+
+    def few_shot_at_first(self) -> FewShot | None:
+        """The exemplars that the form begins with."""
+        if self["kind"].initial != Template.Kind.FEW_SHOT:
+            return None
+        return FewShot(*(self[name].initial for name in self.EXEMPLARS))
+
+    def few_shot(self) -> FewShot | None:
+        """The exemplars that are asked for, as far as the form is filled in."""
+        given = self.cleaned_data
+        if given.get("kind") != Template.Kind.FEW_SHOT or not all(given.get(name) for name in self.EXEMPLARS):
+            return None
+        return FewShot(given["shots"], given["separator"], given["character_budget"])
+
+    def clean(self):
+        given = super().clean() or self.cleaned_data
+        for name in self.USUAL:
+            if not given.get(name) and name not in self.errors:
+                given[name] = Template._meta.get_field(name).default
+        return given
+
+
+class TemplateFileForm(forms.Form):
+    """A file of templates, all of which are kept, or none."""
+
+    upload = forms.FileField(
+        label=_("File"), help_text=_("templates.yaml of promptsource; or JSON: patterns of FLAN, templates of ours.")
+    )
+    task_type = forms.ChoiceField(
+        label=_("Task type"),
+        choices=Template.TaskType.choices,
+        initial=Template.TaskType.OTHER,
+        help_text=_("Of templates whose file does not say it."),
+    )
 
 
 class InstancesForm(forms.ModelForm):

@@ -1,4 +1,4 @@
-"""Curves as SVG: computed here, drawn by `templates/curation/_curve.html` in the page's own colours."""
+"""Curves and bars as SVG: computed here, drawn by `templates/curation/_curve.html` and `_bars.html` in the page's colours."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -32,3 +32,28 @@ def curve(name: str, values: Sequence[tuple[int, float]], most: int = 400) -> Cu
     points = " ".join(f"{across(step)},{height(value)}" for step, value in shown)
     ticks = [(height(value), f"{value:.3g}") for value in dict.fromkeys((high, (high + low) / 2, low))]
     return Curve(name, points, ticks, last, shown)
+
+
+@dataclass(frozen=True)
+class Bar:
+    x: float
+    y: float
+    width: float
+    height: float
+    label: str
+    middle: float
+    count: int
+
+
+def bars(bins: Sequence[tuple[int, int, int]]) -> list[Bar]:
+    """A histogram of (from, to, count), side by side; the highest is as high as the plot."""
+    highest = max((count for *_, count in bins), default=0) or 1
+    width = (WIDTH - LEFT - 10) / max(len(bins), 1)
+    drawn = []
+    for at, (low, high, count) in enumerate(bins):
+        height = round((HEIGHT - BOTTOM - TOP) * count / highest, 1)
+        x = round(LEFT + at * width, 1)
+        label = f"{low}" if low == high else f"{low}–{high}"
+        middle = round(x + width / 2, 1)
+        drawn.append(Bar(x + 1, HEIGHT - BOTTOM - height, round(width - 2, 1), height, label, middle, count))
+    return drawn

@@ -1,6 +1,6 @@
 """Parquet files whose bytes depend on their rows alone: row groups have a fixed size, so batches leave no trace."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -44,6 +44,54 @@ class RowWriter:
 def batches_of(file: pq.ParquetFile, size: int) -> Iterator[pa.RecordBatch]:
     """All rows of an `opened` file. In one thread: more of them would each hold what they had read."""
     yield from file.iter_batches(batch_size=size, use_threads=False)
+
+
+def stretch_of(file: pq.ParquetFile, start: int, stop: int, size: int) -> Iterator[pa.RecordBatch]:
+    """Rows `start` (from 0) to `stop` of an `opened` file; only the row groups that hold them are read."""
+    at = 0
+    groups: list[int] = []
+    skip = 0
+    for group in range(file.metadata.num_row_groups):
+        rows = file.metadata.row_group(group).num_rows
+        if at + rows > start and at < stop:
+            if not groups:
+                skip = start - at
+            groups.append(group)
+        at += rows
+    left = stop - start
+    for batch in file.iter_batches(batch_size=size, row_groups=groups, use_threads=False) if groups else ():
+        taken = batch.slice(skip, left)  # nothing, if all of it is to be skipped
+        skip = max(0, skip - batch.num_rows)
+        left -= taken.num_rows
+        if taken.num_rows:
+            yield taken
+        if not left:
+            return
+
+
+def join(paths: Iterable[Path], target: Path, schema: pa.Schema) -> int:
+    """Write the rows of some files, in order, as one `RowWriter` would have written them; how many they are."""
+    waiting: list[pa.Table] = []
+    held = total = 0
+    with pq.ParquetWriter(target, schema, compression="zstd") as writer:
+
+        def write(rows: int) -> None:
+            nonlocal waiting, held
+            table = pa.concat_tables(waiting)
+            writer.write_table(table.slice(0, rows).combine_chunks(), row_group_size=ROW_GROUP)
+            waiting, held = ([table.slice(rows)], held - rows) if held > rows else ([], 0)
+
+        for path in paths:
+            with opened(path) as file:
+                for batch in batches_of(file, ROW_GROUP):
+                    waiting.append(pa.Table.from_batches([batch]).cast(schema))
+                    held += batch.num_rows
+                    total += batch.num_rows
+                    while held >= ROW_GROUP:
+                        write(ROW_GROUP)
+        if held:
+            write(held)
+    return total
 
 
 def opened(path: Path | BinaryIO) -> pq.ParquetFile:

@@ -2,8 +2,8 @@
 
 from celery import shared_task
 
-from curation.models import Dataset, Export, InstanceSet
-from curation.services import blobs, datasets, exports, templates
+from curation.models import Coverage, Dataset, Export, InstanceSet
+from curation.services import blobs, coverage, datasets, exports, instances, shards
 from jobs.services import attempt
 
 
@@ -14,12 +14,27 @@ def import_dataset(job_id: str) -> None:
             datasets.import_dataset(dataset=Dataset.objects.select_related("file").get(job=job), job=job)
 
 
-@shared_task(name=templates.JOB)
+@shared_task(name=instances.JOB)
 def build_instances(job_id: str) -> None:
     with attempt(job_id) as job:
         if job:
             found = InstanceSet.objects.select_related("dataset__table", "template").get(job=job)
-            templates.build_instances(instance_set=found, job=job)
+            instances.build_instances(instance_set=found, job=job)
+
+
+@shared_task(name=shards.JOB)
+def render_shard(job_id: str) -> None:
+    with attempt(job_id) as job:
+        if job:
+            shards.render(job)
+
+
+@shared_task(name=coverage.JOB)
+def report_coverage(job_id: str) -> None:
+    with attempt(job_id) as job:
+        if job:
+            report = Coverage.objects.select_related("instance_set__dataset", "instance_set__table").get(job=job)
+            coverage.build(report=report, job=job)
 
 
 @shared_task(name=exports.JOB)

@@ -11,6 +11,7 @@ from collections.abc import Iterable
 from django.conf import settings
 from django.db import models
 from django.db.models.functions import Now
+from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
 
@@ -48,6 +49,7 @@ class Job(models.Model):
     actor = models.ForeignKey(settings.AUTH_USER_MODEL, models.PROTECT, null=True, related_name="+")
     created_at = models.DateTimeField(_("created"), auto_now_add=True)
     sent_at = models.DateTimeField(_("sent"), null=True)
+    started_at = models.DateTimeField(_("started"), null=True)  # this attempt
     heartbeat_at = models.DateTimeField(_("heartbeat"), null=True)
     finished_at = models.DateTimeField(_("finished"), null=True)
 
@@ -91,14 +93,33 @@ class Job(models.Model):
         """0 to 100, or None while the total is not known."""
         return min(100, 100 * self.done // self.total) if self.total else None
 
+    @property
+    def rate(self) -> float | None:
+        """How many a second this attempt has done so far."""
+        if self.started_at is None or not self.done:
+            return None
+        seconds = ((self.finished_at or timezone.now()) - self.started_at).total_seconds()
+        return self.done / seconds if seconds > 0 else None
+
+    @property
+    def minutes_left(self) -> int | None:
+        """Whole minutes until it is done if it goes on like this; None where nobody can tell."""
+        rate = self.rate
+        return (
+            max(1, round((self.total - self.done) / rate / 60))
+            if rate and self.total and self.total >= self.done
+            else None
+        )
+
     def advance(self, done: int, total: int | None = None, message: str = "") -> None:
         """Record progress of this attempt.
 
-        Raises `JobLost` when another attempt has taken the job over, so that a worker that was taken for dead stops.
+        Raises `JobLost` when another attempt has taken the job over, so that a worker that was taken for dead stops,
+        and when the job was cancelled.
         """
         mine = Job.objects.filter(pk=self.pk, attempt=self.attempt, state=Job.State.RUNNING)
         if not mine.update(done=done, total=total, message=message, heartbeat_at=Now()):
-            raise JobLost(f"{self} was taken over from attempt {self.attempt}")
+            raise JobLost(f"{self} was cancelled, or taken over from attempt {self.attempt}")
         self.done, self.total, self.message = done, total, message
 
     def track(self, rows: Iterable, total: int | None = None, message: str = "", every: int = 1000) -> Iterable:
@@ -116,4 +137,4 @@ class JobError(Exception):
 
 
 class JobLost(Exception):
-    """Another attempt has this job now: stop, and write nothing more."""
+    """Another attempt has this job now, or it was cancelled: stop, and write nothing more."""

@@ -62,7 +62,7 @@ def attempt(job_id: UUID | str) -> Iterator[Job | None]:
     leaves the job running, so that the sweep tries it again.
     """
     if not Job.objects.filter(pk=job_id, state=Job.State.QUEUED).update(
-        state=Job.State.RUNNING, attempt=F("attempt") + 1, heartbeat_at=Now(), done=0, message=""
+        state=Job.State.RUNNING, attempt=F("attempt") + 1, started_at=Now(), heartbeat_at=Now(), done=0, message=""
     ):
         yield None
         return
@@ -92,6 +92,13 @@ def _finish(job: Job, state: Job.State, error: str = "") -> None:
     mine = Job.objects.filter(pk=job.pk, attempt=job.attempt, state=Job.State.RUNNING)
     if not mine.update(state=state, error=error, finished_at=Now()):
         log.warning("%s was taken over from attempt %s before it ended", job, job.attempt)
+
+
+def cancel(*, job: Job) -> bool:
+    """End an unfinished job; whether it was unfinished. Its worker finds out when it next tells how far it is."""
+    unfinished = Job.objects.filter(pk=job.pk, state__in=[Job.State.QUEUED, Job.State.RUNNING])
+    ended = unfinished.update(state=Job.State.FAILED, error=_("It was cancelled."), finished_at=Now())
+    return bool(ended)
 
 
 class _Heartbeat(threading.Thread):

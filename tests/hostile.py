@@ -131,9 +131,17 @@ MORE = {
     "deep parentheses": ("{{ " + "(" * 20000 + "1" + ")" * 20000 + " }}", "recursion"),
     "deep lists in the source": ("{{ " + "[" * 150 + "x" + "]" * 150 + " }}", "recursion"),
     "long sum": ("{{ " + " + ".join(["x"] * 3000) + " }}", "recursion"),
-    "long chain of attributes": ("{{ x" + ".a" * 20000 + " }}", "recursion"),
+    "long chain of attributes": ("{{ x" + ".a" * 2000 + " }}", "recursion"),
     "deep ifs": ("{% if x %}" * 3000 + "{% endif %}" * 3000, "recursion"),
     "nested loops beyond what Python compiles": ("{% for x in y %}" * 30 + "{% endfor %}" * 30, "recursion"),
+    # the filters for running text
+    "sentences of a bomb": (BOMB + "{{ ns.b | sentences | length }}", "too_slow"),
+    "sentences in a loop": (R + "{% if ('a. ' * 60000) | sentences %}{% endif %}{% endfor %}", "too_slow"),
+    "masks that grow": (
+        GROWING + "{% set ns.s = ('A b. C d.' | mask_sentence(ns.s ~ ns.s)).text %}{% endfor %}",
+        "too_much_memory",
+    ),
+    "the frame of a filter": ("{{ (text | mask_sentence).__class__ }}", "forbidden"),
     # output, unknown names, text that is none
     "one long text": ("{{ 'x' * 1000001 }} ||| b", "too_long_output"),
     "bomb as text": (DICT_BOMB + "{{ ns.b }}", "too_slow"),

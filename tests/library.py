@@ -7,6 +7,7 @@ import orjson
 
 from curation.models import Dataset, Export, InstanceSet, Template
 from curation.services import blobs, datasets, templates
+from curation.services import instances as instance_verbs
 from curation.services.exports import request_sft_export
 from curation.tasks import build_export, build_instances, import_dataset
 
@@ -40,7 +41,7 @@ def template(over: Dataset, jinja: str = JINJA, actor=None, **fields: Any) -> Te
 
 def instances(over: Dataset, by: Template, seed: str = "plumbline", actor=None) -> InstanceSet:
     """All rows rendered; a template that fails on one leaves a failed job."""
-    made = templates.request_instances(dataset=over, template=by, seed=seed, actor=actor, send=False)
+    made = instance_verbs.request_instances(dataset=over, template=by, seed=seed, actor=actor, send=False)
     build_instances(str(made.job_id))
     return InstanceSet.objects.select_related("dataset__table", "template", "job", "table", "dropped_table").get(
         pk=made.pk
@@ -48,7 +49,7 @@ def instances(over: Dataset, by: Template, seed: str = "plumbline", actor=None) 
 
 
 def rendered(made: InstanceSet) -> list[dict[str, Any]]:
-    return [row for batch in templates.instances_of(made) for row in batch]
+    return [row for batch in instance_verbs.instances_of(made) for row in batch]
 
 
 def sft_export(*sets: InstanceSet, actor=None, **options: Any) -> Export:

@@ -5,7 +5,7 @@ from django.core.exceptions import ValidationError
 
 from annotate.models import Completion, Project, Slot, Task
 from annotate.services.projects import create_project
-from curation.services import handover, templates
+from curation.services import handover, instances
 from curation.services.handover import Choice, HandedOver, add_instances
 from jobs.models import Job
 from tests import library
@@ -186,7 +186,7 @@ def test_a_choice_that_cannot_be_is_refused_in_words(world, made):
     over = handover.MOST_AT_ONCE + 1
     for choice in ({"sample": over}, {"rows": frozenset(range(1, over + 1))}):
         assert "At most 5000 at once" in refusal(world, made, **choice)
-    waiting = templates.request_instances(
+    waiting = instances.request_instances(
         dataset=made.dataset, template=made.template, seed="s", actor=None, send=False
     )
     assert "not rendered yet" in refusal(world, waiting, sample=1)

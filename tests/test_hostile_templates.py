@@ -1,8 +1,11 @@
 """Hostile templates: each is stopped in time, with a word for its author, and harms nobody else."""
 
+import json
 import multiprocessing
 import os
 import signal
+import subprocess
+import sys
 import time
 from pathlib import Path
 
@@ -22,7 +25,7 @@ from curation.rendering import (
 )
 from tests.hostile import ACCEPTANCE, TEMPLATES
 
-SECONDS = 2.0
+SECONDS, MEGABYTES = 2.0, 256
 GOOD = TemplateSource("{{ text }} ||| {{ text | upper }}")
 
 
@@ -167,7 +170,7 @@ def test_the_child_has_no_files_no_children_and_little_memory(pids):
         b"PYTHONHASHSEED",
         b"PYTHONUTF8",
     ]
-    assert open_files == 3
+    assert open_files == 4  # two pipes, one into nothing, and the memory with the number of the row at work
     assert gone(pids[0])
 
 
@@ -187,3 +190,20 @@ def test_a_daemonic_process_may_render():
     process.start()
     process.join(20)
     assert process.exitcode == 0
+
+
+def test_none_takes_two_seconds_or_256_megabytes_and_at_least_25_kinds_are_tried(record_property):
+    """Measured: the whole resident memory of each child, as the kernel tells it when the child has ended."""
+    done = subprocess.run([sys.executable, "-m", "tests.hostile_peaks"], capture_output=True, text=True, check=True)
+    costs = {cost.pop("name"): cost for cost in map(json.loads, done.stdout.splitlines())}
+    assert {name: cost["code"] for name, cost in costs.items()} == {name: code for name, (_, code) in TEMPLATES.items()}
+    assert len(costs) >= 25
+    assert {name: cost for name, cost in costs.items() if cost["megabytes"] >= MEGABYTES} == {}
+    assert {name: cost for name, cost in costs.items() if cost["seconds"] >= SECONDS} == {}
+    assert max(cost["megabytes"] for cost in costs.values()) > 100  # some do grow until they are stopped
+    slowest, largest = (max(costs, key=lambda name: costs[name][unit]) for unit in ("seconds", "megabytes"))
+    record_property(
+        "figure",
+        f"{len(costs)} stopped; slowest {costs[slowest]['seconds']:.2f} s ({slowest}), "
+        f"largest {costs[largest]['megabytes']:.0f} MB ({largest})",
+    )

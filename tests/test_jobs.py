@@ -312,3 +312,49 @@ def test_the_fragment_asks_again_until_the_job_has_ended(world: World):
     assert "hx-get" not in page.text and "No &lt;b&gt;rows&lt;/b&gt;." in page.text
     assert page.headers["HX-Refresh"] == "true"
     assert "HX-Refresh" not in client.get(address).headers
+
+
+# --- Ending one early, and how fast it is -----------------------------------------------------------------------------
+
+
+def test_a_job_that_is_cancelled_stops_its_worker_and_has_failed(db, caplog):
+    job = new()
+    with services.attempt(job.pk) as mine:
+        assert services.cancel(job=job)
+        with pytest.raises(JobLost, match="cancelled"):
+            mine.advance(1)
+        mine.advance(2)
+    job.refresh_from_db()
+    assert (job.state, job.error, job.done) == (State.FAILED, "It was cancelled.", 0)
+    assert not services.cancel(job=job)  # it has ended
+
+
+def test_a_job_that_waits_is_cancelled_and_then_not_begun(db):
+    job = new()
+    assert services.cancel(job=job)
+    with services.attempt(job.pk) as mine:
+        assert mine is None
+
+
+def test_only_its_starter_and_admins_cancel_a_job(world: World):
+    job = enqueue(kind=KIND, parameters={}, actor=world.users["mina"], send=False)
+    for name in ("rita", "otto"):
+        assert world.client(name).post(f"/jobs/{job.pk}/cancel/").status_code == 404
+    assert world.client("mina").get(f"/jobs/{job.pk}/cancel/").status_code == 405
+    for there, back in (
+        ("/datasets/", "/datasets/"),
+        ("https://elsewhere.example/", "/"),
+        ("//elsewhere.example", "/"),
+    ):
+        assert world.client("mina").post(f"/jobs/{job.pk}/cancel/", {"next": there})["Location"] == back
+    job.refresh_from_db()
+    assert job.state == State.FAILED
+
+
+def test_a_job_says_how_fast_it_is_and_how_long_it_will_take():
+    begun = timezone.now() - timedelta(seconds=100)
+    job = Job(started_at=begun, finished_at=begun + timedelta(seconds=100), done=500, total=3500)
+    assert (job.rate, job.minutes_left) == (5.0, 10)
+    assert Job(started_at=begun, finished_at=begun + timedelta(seconds=1), done=9, total=10).minutes_left == 1
+    assert (Job(done=5, total=9).rate, Job(started_at=begun, total=9).minutes_left) == (None, None)
+    assert Job(started_at=begun, done=5).minutes_left is None

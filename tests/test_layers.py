@@ -41,11 +41,14 @@ PURE = {
     "annotate.questions",
     "annotate.rendering",
     "annotate.vetting",
+    "curation.catalogue",
     "curation.pairs",
     "curation.queries",
     "curation.reading",
     "curation.rendering",
+    "curation.shots",
     "curation.tables",
+    "curation.template_files",
 }
 
 MADE_AT_RUN_TIME = "a name made at run time"

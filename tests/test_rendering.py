@@ -381,3 +381,19 @@ def test_any_text_comes_through_as_it_is(first, second, options):
     program.compile()
     row = {"a": first, "b": second, "c": options[0]}
     assert program.row(1, row) == [1, f"<{first}>", f"<{second}>", [f"<{options[0]}>", "x"]]
+
+
+@pytest.mark.parametrize(
+    ("jinja", "columns"),
+    [
+        ("{% if a %}{% set b = a %}{{ b }}{% endif %}", {"a"}),
+        ("{% if a %}{% set b %}{{ c }}{% endset %}{{ b }}{% endif %}", {"a", "c"}),
+        ("{% if a %}{% set b = b | trim %}{{ b }}{% endif %}", {"a", "b"}),
+        ("{{ b }}{% if a %}{% set b = 1 %}{% endif %}", {"a", "b"}),
+        ("{% for x in xs %}{% if a %}{% set y = x %}{{ y }}{% endif %}{% endfor %}", {"a", "xs"}),
+        ("{% for x in xs %}{% endfor %}{{ x }}", {"x", "xs"}),
+        ("{% macro m(p) %}{{ p }}{{ q }}{% endmacro %}{{ m(a) }}", {"a", "q"}),
+    ],
+)
+def test_the_columns_of_a_template_are_what_it_reads_and_does_not_set_itself(jinja, columns):
+    assert compile_check(TemplateSource(f"{jinja} ||| t")).columns == columns

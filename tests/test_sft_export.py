@@ -13,7 +13,8 @@ from django.core.exceptions import ValidationError
 
 from curation.models import Export
 from curation.pairs import is_held_out
-from curation.services import blobs, sft_export, templates
+from curation.services import blobs, sft_export
+from curation.services import instances as instance_verbs
 from curation.services.exports import request_sft_export
 from curation.tasks import build_export
 from jobs.models import Job
@@ -214,6 +215,8 @@ def test_the_manifest_says_what_is_in_it(world):
         {
             "dataset": "texts", "name": "shorter", "version": 1, "task_type": "summarisation", "language": "en",
             "sha256": by.sha256, "jinja": jinja, "answer_choices": "yes ||| no",
+            "kind": "direct",
+            "origin": "ours",
         }
     ]  # fmt: skip
     assert manifest["instance_sets"] == [
@@ -268,7 +271,7 @@ def test_batches_leave_no_trace_in_the_bytes(world, monkeypatch):
     instances = made()
     first = library.sft_export(instances)
     monkeypatch.setattr(
-        sft_export, "instances_of", lambda one, columns=None: templates.instances_of(one, 7, columns=columns)
+        sft_export, "instances_of", lambda one, columns=None: instance_verbs.instances_of(one, 7, columns=columns)
     )
     assert library.sft_export(instances).manifest_sha256 == first.manifest_sha256
 
@@ -320,7 +323,7 @@ def test_a_prompt_that_all_rows_share_is_trained_on_and_not_held_out(world):
 
 def test_sets_that_are_none_or_not_whole_are_refused_and_leave_no_job(world):
     whole = made(3)
-    waiting = templates.request_instances(
+    waiting = instance_verbs.request_instances(
         dataset=whole.dataset, template=whole.template, seed="s", actor=None, send=False
     )
     jobs = Job.objects.count()
@@ -381,7 +384,7 @@ def test_through_the_api_from_a_file_to_the_archive(world):
         "/api/exports/", {"instance_sets": [instances["id"]]}, content_type="application/json", **header
     )
     assert (refused.status_code, list(refused.json())) == (400, ["instance_sets"])  # not rendered yet
-    run(templates.JOB)
+    run(instance_verbs.JOB)
     assert client.get(f"/api/instance-sets/{instances['id']}/", **header).json()["instances"] == 12
     first = client.get(f"/api/instance-sets/{instances['id']}/instances/?count=1", **header).json()
     assert [one["target"] for one in first] == ["Text 1."]
@@ -395,6 +398,6 @@ def test_through_the_api_from_a_file_to_the_archive(world):
 
 TASKS = {
     "curation.import_dataset": library.import_dataset,
-    templates.JOB: library.build_instances,
+    instance_verbs.JOB: library.build_instances,
     "curation.build_export": library.build_export,
 }

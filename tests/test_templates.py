@@ -11,7 +11,7 @@ from django.db import connection
 
 from curation.models import InstanceSet, Template
 from curation.rendering import Instance, Renderer, TemplateError, TemplateSource
-from curation.services import blobs, templates
+from curation.services import blobs, instances, stretches, templates
 from curation.tasks import build_instances
 from jobs.models import Job
 from jobs.services import sweep
@@ -100,18 +100,18 @@ def test_nothing_is_written_over_a_dataset_that_is_not_there(world):
 
 def test_a_preview_is_what_the_rows_will_be(data):
     source = TemplateSource("{{ ['a', 'b', 'c'] | choice }} {{ text }} ||| {{ short }}")
-    shown = templates.preview(dataset=data, source=source, seed="s", start=1, count=3)
+    shown = stretches.preview(dataset=data, source=source, seed="s", start=1, count=3)
     assert [row["number"] for row, _ in shown] == [2, 3, 4]
     assert all(isinstance(made, Instance) for _, made in shown)
     made = library.rendered(library.instances(data, library.template(data, source.jinja), seed="s"))
     assert [one.input for _, one in shown] == [row["input"] for row in made[1:4]]
-    assert templates.preview(dataset=data, source=source, seed="s", start=99, count=3) == []
+    assert stretches.preview(dataset=data, source=source, seed="s", start=99, count=3) == []
 
 
 def test_a_preview_of_a_template_that_fails_says_the_row(data):
     source = TemplateSource("{% if id == 'r2' %}{{ 1 // 0 }}{% endif %}{{ text }} ||| b")
     with pytest.raises(TemplateError) as caught:
-        templates.preview(dataset=data, source=source, seed="s", start=0, count=3)
+        stretches.preview(dataset=data, source=source, seed="s", start=0, count=3)
     assert templates.explained(caught.value).startswith("Row 2, line 1: The template failed: ZeroDivisionError")
 
 
@@ -131,7 +131,7 @@ def test_an_instance_says_its_row_its_texts_its_choices_and_its_group(data):
         "answer_choices": ["yes", "r2"],
     }
     assert len({row["split_group"] for row in found}) == len({row["prompt_id"] for row in found}) == 5
-    assert templates.instances_between(made, 1, 2) == found[1:3]
+    assert instances.instances_between(made, 1, 2) == found[1:3]
 
 
 def test_rows_that_give_no_instance_are_counted_by_reason(data):
@@ -142,7 +142,7 @@ def test_rows_that_give_no_instance_are_counted_by_reason(data):
     made = library.instances(data, library.template(data, jinja))
     reasons = {"blank": 1, "empty_input": 1, "empty_target": 1, "no_separator": 1, "too_many_parts": 1}
     assert (made.job.state, made.instances, made.dropped, made.dropped_rows) == (Job.State.SUCCEEDED, 0, reasons, 5)
-    assert templates.dropped_examples(made) == {
+    assert instances.dropped_examples(made) == {
         "blank": [1], "no_separator": [2], "too_many_parts": [3], "empty_input": [4], "empty_target": [5],
     }  # fmt: skip
 
@@ -151,7 +151,7 @@ def test_of_many_dropped_rows_the_first_ten_are_shown(world):
     data = library.dataset(library.rows(30))
     made = library.instances(data, library.template(data, "{% if id != 'r3' %}a{% else %}a ||| b{% endif %}"))
     assert made.dropped == {"no_separator": 29}
-    assert templates.dropped_examples(made) == {"no_separator": [1, 2, *range(4, 12)]}
+    assert instances.dropped_examples(made) == {"no_separator": [1, 2, *range(4, 12)]}
 
 
 def remade(made: InstanceSet) -> InstanceSet:
@@ -183,16 +183,9 @@ def test_another_seed_draws_anew_for_the_same_rows(world):
 def test_what_a_row_draws_does_not_depend_on_how_many_are_rendered_at_once(world, monkeypatch):
     data = library.dataset(library.rows(40))
     first = library.instances(data, library.template(data, CHOOSING))
-    table, rows_at_once = first.table_id, []
-    real = templates.batches_of
-
-    def small(dataset):
-        for batch in real(dataset, 7):
-            rows_at_once.append(len(batch))
-            yield batch
-
-    monkeypatch.setattr(templates, "batches_of", small)
-    assert (remade(first).table_id, rows_at_once) == (table, [7, 7, 7, 7, 7, 5])
+    table = first.table_id
+    monkeypatch.setattr(stretches, "AT_ONCE", 7)
+    assert remade(first).table_id == table
 
 
 class Killed(BaseException):
@@ -204,7 +197,7 @@ def test_a_build_that_is_killed_is_made_again_with_the_same_bytes(world, setting
     first = library.instances(data, library.template(data, CHOOSING))
     table, dropped = first.table_id, first.dropped_table_id
     first.delete()
-    again = templates.request_instances(
+    again = instances.request_instances(
         dataset=data, template=Template.objects.get(), seed="plumbline", actor=None, send=False
     )
 
@@ -237,15 +230,15 @@ def test_a_template_that_fails_on_a_row_fails_the_job_with_the_row_and_nothing_i
 
 def test_the_same_instances_are_asked_for_once_and_failed_ones_again(data):
     by = library.template(data)
-    first = templates.request_instances(dataset=data, template=by, seed="s", actor=None, send=False)
-    assert templates.request_instances(dataset=data, template=by, seed="s", actor=None, send=False) == first
-    assert Job.objects.filter(kind=templates.JOB).count() == 1
+    first = instances.request_instances(dataset=data, template=by, seed="s", actor=None, send=False)
+    assert instances.request_instances(dataset=data, template=by, seed="s", actor=None, send=False) == first
+    assert Job.objects.filter(kind=instances.JOB).count() == 1
     Job.objects.filter(pk=first.job_id).update(state=Job.State.FAILED, finished_at="2026-01-01T00:00Z", error="away")
-    second = templates.request_instances(dataset=data, template=by, seed="s", actor=None, send=False)
+    second = instances.request_instances(dataset=data, template=by, seed="s", actor=None, send=False)
     assert second.pk != first.pk and InstanceSet.objects.get() == second
     build_instances(str(second.job_id))
     assert InstanceSet.objects.get().whole
-    assert templates.request_instances(dataset=data, template=by, seed="s", actor=None, send=False) == second
+    assert instances.request_instances(dataset=data, template=by, seed="s", actor=None, send=False) == second
 
 
 def test_instances_that_cannot_be_are_refused_and_leave_no_job(data):
@@ -332,7 +325,7 @@ def test_a_hostile_template_is_stopped_in_under_two_seconds_and_the_site_lives(w
         request = {"dataset": str(data.pk), "template": kept.json()["id"]}
         made = page.post("/api/instance-sets/", request, **api)
         assert made.status_code == 201
-        job = Job.objects.get(kind=templates.JOB)
+        job = Job.objects.get(kind=instances.JOB)
 
         def build():
             Job.objects.filter(pk=job.pk).update(state=Job.State.QUEUED, finished_at=None)

@@ -20,7 +20,8 @@ from annotate.api.parsers import LinesParser, TooLarge
 from curation import access
 from curation.forms import names_of, options_of
 from curation.models import USUAL_SEED, Dataset, InstanceSet, Template
-from curation.services import datasets, handover, templates
+from curation.services import datasets, handover, instances, templates
+from curation.template_files import FIELDS
 
 PAGE = 100
 
@@ -169,8 +170,8 @@ class TemplateSerializer(serializers.ModelSerializer):
     class Meta:
         model = Template
         fields = [
-            "id", "dataset", "name", "version", "task_type", "language", "jinja", "answer_choices", "columns",
-            "sha256", "created_at",
+            "id", "dataset", "name", "version", "task_type", "language", "kind", "jinja", "answer_choices", "shots",
+            "separator", "character_budget", "origin", "about", "columns", "sha256", "created_at",
         ]  # fmt: skip
 
 
@@ -183,7 +184,7 @@ class NewTemplateSerializer(serializers.ModelSerializer):
 
     class Meta:
         model = Template
-        fields = ["dataset", "name", "task_type", "language", "jinja", "answer_choices"]
+        fields = ["dataset", *FIELDS]
 
 
 class TemplateList(generics.ListAPIView):
@@ -208,6 +209,41 @@ class TemplateList(generics.ListAPIView):
         except ValidationError as error:
             raise refusal(error) from None
         return Response(TemplateSerializer(kept).data, status.HTTP_201_CREATED)
+
+
+class TemplateFileSerializer(serializers.Serializer):
+    """The query of a file of templates."""
+
+    dataset = serializers.UUIDField(help_text="A dataset that has the columns.")
+    file_name = serializers.CharField(max_length=255, help_text="Its ending says what it is: .yaml or .json.")
+    task_type = serializers.ChoiceField(
+        Template.TaskType.choices, default=Template.TaskType.OTHER, help_text="Of templates whose file says none."
+    )
+
+
+class TemplateImport(APIView):
+    """Keep all templates of a file, or none: promptsource's templates.yaml, FLAN's patterns, a JSON list of ours."""
+
+    scopes = {"POST": "datasets:write"}
+    parser_classes = [FileParser]
+
+    @extend_schema(
+        request={"application/octet-stream": OpenApiTypes.BINARY},
+        parameters=[TemplateFileSerializer],
+        responses={201: TemplateSerializer(many=True), 400: OpenApiResponse(OpenApiTypes.OBJECT, "All that is wrong.")},
+    )
+    def post(self, request: Request) -> Response:
+        access.check_makes_datasets(request.user)
+        asked = TemplateFileSerializer(data=request.query_params)
+        asked.is_valid(raise_exception=True)
+        given = dict(asked.validated_data)
+        over = access.dataset_for(request.user, given.pop("dataset"))
+        content = cast(BinaryIO, request.data or BytesIO()).read(templates.MOST_BYTES + 1)
+        try:
+            kept = templates.import_templates(dataset=over, content=content, actor=request.user, **given)
+        except ValidationError as error:
+            raise refusal(error) from None
+        return Response(TemplateSerializer(kept, many=True).data, status.HTTP_201_CREATED)
 
 
 class InstanceSetSerializer(serializers.ModelSerializer):
@@ -244,7 +280,7 @@ class InstanceSetList(generics.ListAPIView):
         over = access.dataset_for(request.user, given["dataset"])
         found = access.template_for(request.user, given["template"])
         try:
-            made = templates.request_instances(dataset=over, template=found, seed=given["seed"], actor=request.user)
+            made = instances.request_instances(dataset=over, template=found, seed=given["seed"], actor=request.user)
         except ValidationError as error:
             raise refusal(error) from None
         return Response(InstanceSetSerializer(made).data, status.HTTP_201_CREATED)
@@ -280,7 +316,7 @@ class InstanceSetInstances(APIView):
         found = access.instance_set_for(request.user, set_id)
         asked = StretchSerializer(data=request.query_params)
         asked.is_valid(raise_exception=True)
-        return Response(templates.instances_between(found, **asked.validated_data) if found.whole else [])
+        return Response(instances.instances_between(found, **asked.validated_data) if found.whole else [])
 
 
 class HandoverSerializer(serializers.Serializer):

@@ -7,6 +7,7 @@ urlpatterns = [
     path("datasets/<uuid:dataset_id>/", datasets.DatasetDetail.as_view(), name="api_dataset"),
     path("datasets/<uuid:dataset_id>/rows/", datasets.DatasetRows.as_view(), name="api_dataset_rows"),
     path("templates/", datasets.TemplateList.as_view(), name="api_templates"),
+    path("templates/import/", datasets.TemplateImport.as_view(), name="api_templates_import"),
     path("instance-sets/", datasets.InstanceSetList.as_view(), name="api_instance_sets"),
     path("instance-sets/<uuid:set_id>/", datasets.InstanceSetDetail.as_view(), name="api_instance_set"),
     path("instance-sets/<uuid:set_id>/instances/", datasets.InstanceSetInstances.as_view(), name="api_instances"),

@@ -2,12 +2,14 @@
 
 blobs       files in storage, by their content
 datasets    datasets, templates over their columns, and the instances that come of both
+coverage    what is known of instances: reports
 exports     releases of training data
 training    what trainers report back
 """
 
 from curation.models.blobs import Blob
-from curation.models.datasets import USUAL_SEED, Dataset, InstanceSet, Template
+from curation.models.coverage import Coverage
+from curation.models.datasets import USUAL_SEED, Dataset, InstanceSet, Shard, Template
 from curation.models.exports import MOST_HELD_OUT, Export, ExportFile
 from curation.models.training import TrainingMetric, TrainingRun
 
@@ -15,10 +17,12 @@ __all__ = [
     "MOST_HELD_OUT",
     "USUAL_SEED",
     "Blob",
+    "Coverage",
     "Dataset",
     "Export",
     "ExportFile",
     "InstanceSet",
+    "Shard",
     "Template",
     "TrainingMetric",
     "TrainingRun",

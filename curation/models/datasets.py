@@ -11,7 +11,7 @@ import pghistory
 import pgtrigger
 from django.conf import settings
 from django.core.exceptions import ValidationError
-from django.core.validators import MaxLengthValidator, RegexValidator
+from django.core.validators import MaxLengthValidator, MaxValueValidator, MinValueValidator, RegexValidator
 from django.db import models
 from django.utils.translation import gettext_lazy as _
 from license_expression import ExpressionError, get_spdx_licensing
@@ -19,6 +19,7 @@ from license_expression import ExpressionError, get_spdx_licensing
 from curation.models.blobs import Blob
 from curation.reading.files import PLAIN
 from curation.reading.shapes import AS_IT_IS, known
+from curation.shots import FewShot
 from jobs.models import Job
 
 SPDX = get_spdx_licensing()
@@ -26,6 +27,7 @@ LANGUAGE_TAG = RegexValidator(
     r"^[A-Za-z]{2,3}(-[A-Za-z0-9]{2,8})*$", _("A language tag is needed, such as en, zh-Hans, or mul for several.")
 )
 LONGEST_TEMPLATE = 20_000
+MOST_SHOTS = 32
 USUAL_SEED = "plumbline"
 
 
@@ -225,6 +227,18 @@ class Template(models.Model):
         DIALOGUE = "dialogue", _("dialogue")
         OTHER = "other", _("other")
 
+    class Kind(models.TextChoices):
+        DIRECT = "direct", _("direct")
+        INVERTED = "inverted", _("inverted: the output asks for the input")
+        COT = "cot", _("chain of thought")
+        FEW_SHOT = "few_shot", _("few-shot")
+        UNLABELLED = "unlabelled", _("from unlabelled text")
+
+    class Origin(models.TextChoices):
+        OURS = "ours", "Plumbline"
+        PROMPTSOURCE = "promptsource", "promptsource"
+        FLAN = "flan", "FLAN"
+
     id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
     dataset = models.SlugField(_("dataset"), max_length=80, help_text=_("The name of the dataset it is written for."))
     name = models.CharField(_("name"), max_length=100)
@@ -244,6 +258,29 @@ class Template(models.Model):
         blank=True,
         help_text=_("Separated by |||, Jinja too. The template sees them as the list answer_choices."),
     )
+    kind = models.CharField(_("kind"), max_length=10, choices=Kind, default=Kind.DIRECT)
+    # Of a few-shot template: other rows of the dataset, rendered by it, stand before the row's own input.
+    shots = models.PositiveSmallIntegerField(
+        _("exemplars"),
+        null=True,
+        blank=True,
+        validators=[MinValueValidator(1), MaxValueValidator(MOST_SHOTS)],
+        help_text=_("Of a few-shot template: how many rows stand before each one, answered."),
+    )
+    separator = models.CharField(
+        _("between exemplars"),
+        max_length=100,
+        default=r"\n\n",
+        help_text=_("Of a few-shot template. \\n is an end of line."),
+    )
+    character_budget = models.PositiveIntegerField(
+        _("budget in characters"),
+        default=4000,
+        help_text=_("Of a few-shot template: exemplars that make the input longer are left out, the last first."),
+    )
+    origin = models.CharField(_("origin"), max_length=12, choices=Origin, default=Origin.OURS, editable=False)
+    # What its file says of it beside: reference, metrics, original_task, choices_in_prompt.
+    about = models.JSONField(_("about"), default=dict, editable=False)
     sha256 = models.CharField(max_length=64, editable=False)
     columns = models.JSONField(_("columns"), default=list, editable=False)  # those it reads
     actor = models.ForeignKey(settings.AUTH_USER_MODEL, models.PROTECT, null=True, editable=False, related_name="+")
@@ -255,10 +292,25 @@ class Template(models.Model):
         ordering = ["dataset", "name", "-version"]
         constraints = [
             models.UniqueConstraint(fields=["dataset", "name", "version"], name="template_version_once"),
+            models.CheckConstraint(
+                condition=models.Q(kind="few_shot", shots__range=(1, MOST_SHOTS))
+                | (~models.Q(kind="few_shot") & models.Q(shots__isnull=True)),
+                name="template_few_shot_has_shots",
+            ),
         ]
 
     def __str__(self) -> str:
         return f"{self.name} · {self.version}"
+
+    def clean(self) -> None:
+        if self.kind == self.Kind.FEW_SHOT and not self.shots:
+            raise ValidationError({"shots": _("Say how many exemplars this few-shot template has.")})
+        if self.kind != self.Kind.FEW_SHOT and self.shots:
+            raise ValidationError({"shots": _("Only a few-shot template has exemplars. Leave this empty.")})
+
+    @property
+    def few_shot(self) -> FewShot | None:
+        return FewShot(self.shots, self.separator, self.character_budget) if self.shots else None
 
     @property
     def title(self) -> str:
@@ -312,3 +364,24 @@ class InstanceSet(models.Model):
     @property
     def dropped_rows(self) -> int:
         return sum(self.dropped.values())
+
+
+class Shard(models.Model):
+    """A stretch of the rows of a large dataset, rendered by a job of its own. Gone once its instance set is whole."""
+
+    instance_set = models.ForeignKey(InstanceSet, models.CASCADE, related_name="shards")
+    number = models.PositiveIntegerField(_("number"))
+    start = models.PositiveBigIntegerField()  # from 0
+    stop = models.PositiveBigIntegerField()
+    pool = models.ForeignKey(Blob, models.PROTECT, null=True, related_name="+")  # the exemplars of a few-shot template
+    table = models.ForeignKey(Blob, models.PROTECT, null=True, related_name="+")
+    dropped_table = models.ForeignKey(Blob, models.PROTECT, null=True, related_name="+")
+    dropped = models.JSONField(default=dict)
+    job = models.OneToOneField(Job, models.PROTECT, related_name="+")
+
+    class Meta:
+        ordering = ["instance_set", "number"]
+        constraints = [models.UniqueConstraint(fields=["instance_set", "number"], name="shard_number_once")]
+
+    def __str__(self) -> str:
+        return f"{self.instance_set} · {self.number}"

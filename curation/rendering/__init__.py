@@ -9,6 +9,7 @@ which has little memory, little time and no files; a template that goes too far 
     program.py    the rules of a template, which are promptsource's: escaping, answer choices, splitting, dropping
     sandbox.py    Jinja's sandbox with limits on what one operation may make
     filters.py    the filters there are
+    passages.py   those that take a running text apart
     source.py     the values that go in and come out
     errors.py     why a row was dropped, and what can be wrong with a template
     wire.py       the frames

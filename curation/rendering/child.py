@@ -1,19 +1,22 @@
-"""The process that runs hostile templates. It can do little: 512 MB, a second a row, no files, no children.
+"""The process that runs hostile templates. It can do little: 256 MB in all, a second a row, no files, no children.
 
 A template is stopped four times over. Where Python code runs, the alarm raises `TooSlow` and the child says in which
 line. Where one operation of C runs on, the kernel ends the child by its processor time (SIGPROF), and if that timer
 should be gone, by RLIMIT_CPU. The parent ends it when it stays silent.
 
-The first frame holds the limits. Then come templates to check, or one to load and after it lists of rows. Each row is answered by a frame of its own, so that the parent knows which row it was if the child ends.
+The first frame holds the limits. Then come templates to check, or one to load and after it lists of rows. Each row is answered by a frame of its own; a few frames wait for each other. The number of
+the row at work stands in memory that the parent sees too, so that it knows which one it was if the child ends.
 After an error the child ends, but not after one that was seen without running anything.
 """
 
 import codecs
 import math
+import mmap
 import os
 import re
 import resource
 import signal
+import sys
 import time
 from collections.abc import Callable
 from importlib import import_module
@@ -27,8 +30,9 @@ from curation.rendering.errors import HARMLESS
 from curation.rendering.program import GUARD, SEPARATOR, Program
 from curation.rendering.sandbox import Refusal
 from curation.rendering.source import DEFAULT, Limits, TemplateSource
-from curation.rendering.wire import EXIT_NO_MEMORY, EXIT_TOO_SLOW, LENGTH, frame
+from curation.rendering.wire import EXIT_NO_MEMORY, EXIT_TOO_SLOW, FLUSH_SECONDS, LENGTH, ROW, frame
 
+FLUSH_BYTES = 64 * 1024
 MAX_WORDS = 500  # characters of a Python error that are passed on
 
 
@@ -47,6 +51,8 @@ class Clock:
     def __init__(self, grace: float):
         self.grace = grace
         self.running = False
+        self.processor_limit = 0
+        self.began = 0.0  # by the processor's time
         signal.signal(signal.SIGALRM, self.ring)
         signal.signal(signal.SIGPROF, signal.SIG_DFL)  # which ends the process: nothing in C can hold it up
         signal.signal(signal.SIGXCPU, signal.SIG_DFL)
@@ -56,11 +62,20 @@ class Clock:
             raise TooSlow
 
     def start(self, seconds: float) -> None:
-        self.running = True
-        limit(resource.RLIMIT_CPU, math.ceil(time.process_time() + seconds) + 1, soft_only=True)
+        """Also from a time that runs already: it begins anew."""
+        self.began = time.process_time()
+        processor_limit = math.ceil(self.began + seconds) + 1
+        if processor_limit != self.processor_limit:
+            limit(resource.RLIMIT_CPU, processor_limit, soft_only=True)
+            self.processor_limit = processor_limit
         signal.setitimer(signal.ITIMER_PROF, seconds + self.grace)
         # Rings again if the first one got lost: Python ignores what is raised while an object is being destroyed.
         signal.setitimer(signal.ITIMER_REAL, seconds, 0.1)
+        self.running = True  # last: what rings before this is an old alarm
+
+    def pause(self) -> None:
+        """Nothing is interrupted until the next start, which is to come soon: the timers run on."""
+        self.running = False
 
     def stop(self) -> None:
         self.running = False
@@ -101,6 +116,10 @@ class Child:
     def __init__(self) -> None:
         signal.pthread_sigmask(signal.SIG_SETMASK, ())
         warm_up()
+        self.at = mmap.mmap(int(sys.argv[2]), ROW.size)
+        os.close(int(sys.argv[2]))
+        self.waiting = bytearray()
+        self.flushed = 0.0
         self.send(b'"ready"')
         self.limits = Limits(**self.receive())
         self.clock = Clock(self.limits.grace_seconds)
@@ -124,9 +143,17 @@ class Child:
         return orjson.loads(self.read(LENGTH.unpack(self.read(LENGTH.size))[0]))
 
     def send(self, payload: bytes) -> None:
-        rest = memoryview(frame(payload))
+        """Answers wait for each other, but not for long: a write for every row would cost more than the row."""
+        self.waiting += frame(payload)
+        if len(self.waiting) > FLUSH_BYTES or time.monotonic() - self.flushed > FLUSH_SECONDS:
+            self.flush()
+
+    def flush(self) -> None:
+        rest = memoryview(bytes(self.waiting))
+        self.waiting.clear()
         while rest:
             rest = rest[os.write(1, rest) :]
+        self.flushed = time.monotonic()
 
     # --- Work ---
 
@@ -135,17 +162,22 @@ class Child:
             request = self.receive()
             if isinstance(request, list):
                 for number, columns in request:
+                    self.at[:] = ROW.pack(number)
                     self.answer(self.limits.row_seconds, number, self.render, number, columns)
+                self.clock.stop()
+                self.flush()
             else:
                 work = self.check if request["do"] == "check" else self.load
                 self.answer(self.limits.compile_seconds, None, work, *request["source"])
+                self.clock.stop()
+                self.flush()
 
     def answer(self, seconds: float, row: int | None, work: Callable[..., Any], *args: Any) -> None:
         """Do one piece of work in its time and send what came of it."""
         try:
             self.clock.start(seconds)
             result = work(*args)
-            self.clock.stop()
+            self.clock.pause()
             payload = self.json(result)
         except BaseException as error:
             self.clock.stop()
@@ -156,6 +188,7 @@ class Child:
             error.__traceback__ = None  # lets go of what the template had made
             problem = {"code": code, "values": words, "line": line, "row": row, "field": field}
             self.send(orjson.dumps({"problem": problem}))
+            self.flush()
             if row is None and code in HARMLESS:
                 return
             os._exit(1)
@@ -166,7 +199,7 @@ class Child:
             payload = orjson.dumps(result)
         except TypeError as error:  # all it can hold is texts, numbers and lists
             raise Refusal("not_text") from error
-        if NUL.search(payload):
+        if b"\\u0000" in payload and NUL.search(payload):
             raise Refusal("not_text")
         return payload
 
@@ -182,10 +215,9 @@ class Child:
 
     def render(self, number: int, columns: dict[str, Any]) -> Any:
         assert self.program is not None
-        began = time.process_time()
         answer = self.program.row(number, columns)
         self.rows += 1
-        self.spent += time.process_time() - began
+        self.spent += time.process_time() - self.clock.began
         if self.spent > self.limits.free_seconds + self.rows * self.limits.mean_seconds:
             raise Refusal("too_slow_overall", seconds=self.limits.mean_seconds)
         return answer

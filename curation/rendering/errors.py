@@ -13,6 +13,7 @@ NO_SEPARATOR = "no_separator"
 TOO_MANY_PARTS = "too_many_parts"
 EMPTY_INPUT = "empty_input"
 EMPTY_TARGET = "empty_target"
+NO_EXEMPLAR = "no_exemplar"  # said by the few-shot rendering, not by the template
 
 REASONS = {
     BLANK: gettext_noop("The template wrote nothing: it skips this row."),
@@ -20,6 +21,7 @@ REASONS = {
     TOO_MANY_PARTS: gettext_noop("The output has more than one |||."),
     EMPTY_INPUT: gettext_noop("The input is empty."),
     EMPTY_TARGET: gettext_noop("The target is empty."),
+    NO_EXEMPLAR: gettext_noop("No exemplar of the train split fits before the row, or there is none."),
 }
 
 MESSAGES = {

@@ -1,4 +1,4 @@
-"""The filters of templates: those of Jinja that make texts and lists, and the three of promptsource.
+"""The filters of templates: those of Jinja that make texts and lists, those of promptsource, and those for running text.
 
 Left out are Jinja's filters for web pages (`escape`, `safe`, `urlize`, `xmlattr`, …) and `attr` and `pprint`, which
 show Python's insides. Those that can make something huge out of a small number are bounded here. Those that draw by
@@ -15,6 +15,7 @@ from jinja2.defaults import DEFAULT_FILTERS
 from jinja2.runtime import Context, Undefined
 from jinja2.utils import pass_context
 
+from curation.rendering.passages import mask_sentence, paragraphs, sentences
 from curation.rendering.sandbox import check_percent, check_width
 
 AS_IN_JINJA = (
@@ -99,4 +100,8 @@ FILTERS: Mapping[str, Callable[..., Any]] = {
     "random": random_item,
     "most_frequent": most_frequent,
     "highlight": highlight,
+    "sentences": sentences,
+    "paragraphs": paragraphs,
+    "mask_sentence": mask_sentence,
 }
+BY_LOT = ("choice", "random", "mask_sentence")

@@ -4,6 +4,7 @@ A plain subprocess, since a Celery worker's processes may not have children of m
 does, an answer or a TemplateError comes in time, and no process is left behind.
 """
 
+import mmap
 import os
 import select
 import signal
@@ -18,7 +19,7 @@ import orjson
 
 from curation.rendering.errors import TemplateError
 from curation.rendering.source import Limits
-from curation.rendering.wire import EXIT_NO_MEMORY, EXIT_TOO_SLOW, frame, take
+from curation.rendering.wire import EXIT_NO_MEMORY, EXIT_TOO_SLOW, FLUSH_SECONDS, ROW, frame, take
 
 PROJECT = Path(__file__).resolve().parents[2]
 START = "import sys; sys.path.insert(0, sys.argv[1]); from curation.rendering.child import main; main()"
@@ -44,8 +45,12 @@ class ChildProcess:
         self.limits = limits
         self.most = 2 * BYTES_A_CHARACTER * limits.output_characters + 2**16
         self.buffer = bytearray()
+        shared = os.memfd_create("row")
+        os.ftruncate(shared, ROW.size)
+        self.at = mmap.mmap(shared, ROW.size)
         self.process = subprocess.Popen(
-            COMMAND,
+            (*COMMAND, str(shared)),
+            pass_fds=(shared,),
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.DEVNULL,
@@ -54,6 +59,7 @@ class ChildProcess:
             bufsize=0,
             start_new_session=True,
         )
+        os.close(shared)
         assert self.process.stdin and self.process.stdout
         self.to, self.back = self.process.stdin.fileno(), self.process.stdout.fileno()
         os.set_blocking(self.to, False)
@@ -100,12 +106,17 @@ class ChildProcess:
     def answer(self, seconds: float, *, row: int | None = None) -> Any:
         """What the child made of a template or a row. TemplateError: it is why it made nothing."""
         try:
-            answer = self.receive(seconds + 2 * self.limits.grace_seconds)
+            answer = self.receive(seconds + FLUSH_SECONDS + 2 * self.limits.grace_seconds)
         except Lost as lost:
-            raise self.error(lost.code, seconds, row) from None
+            raise self.error(lost.code, seconds, self.at_work(row)) from None
         if isinstance(answer, dict) and "problem" in answer:
             raise self.told(answer["problem"], row)
         return answer
+
+    def at_work(self, first: int | None) -> int | None:
+        """The row that the child was at, as far as that makes sense: one whose answer is waited for, or one after it."""
+        (number,) = ROW.unpack(self.at[:])
+        return first if first is None or number < first else number
 
     def told(self, problem: Any, row: int | None) -> TemplateError:
         """The child's own account, which is believed only as far as it makes sense."""
@@ -138,6 +149,7 @@ class ChildProcess:
         """It has nothing to save."""
         self.process.kill()
         self.process.wait()
+        self.at.close()
         for pipe in (self.process.stdin, self.process.stdout):
             if pipe:
                 pipe.close()

@@ -13,7 +13,7 @@ from jinja2.environment import Template
 from jinja2.meta import find_undeclared_variables
 
 from curation.rendering.errors import BLANK, EMPTY_INPUT, EMPTY_TARGET, NO_SEPARATOR, TOO_MANY_PARTS
-from curation.rendering.filters import FILTERS
+from curation.rendering.filters import BY_LOT, FILTERS
 from curation.rendering.sandbox import Refusal, Sandbox
 from curation.rendering.source import Limits, TemplateSource
 
@@ -33,6 +33,8 @@ class Program:
         self.field = "jinja"
         self.trees: dict[str, nodes.Template] = {}
         self.templates: dict[str, Template] = {}
+        self.fixed = False
+        self.same_for_all: list[str] | None = None  # the answer choices, once worked out, if no row changes them
 
     def compile(self) -> None:
         texts = {"jinja": self.source.jinja}
@@ -43,19 +45,23 @@ class Program:
                 raise Refusal("too_long_source", limit=self.limits.source_characters)
             self.trees[self.field] = self.sandbox.read(text)
             self.templates[self.field] = self.sandbox.program(self.trees[self.field])
+        self.fixed = self.are_fixed()
 
     def columns(self) -> set[str]:
-        names = {name for tree in self.trees.values() for name in find_undeclared_variables(tree)}
+        names = {
+            name for tree in self.trees.values() for name in find_undeclared_variables(tree) - set_before_read(tree)
+        }
         return names - ({CHOICES} if self.source.has_choices else set())
 
     def fixed_choices(self) -> list[str] | None:
         """The answer choices, if no column and no lot has a part in them."""
+        return [unguarded(choice) for choice in self.choices({})] if self.fixed else None
+
+    def are_fixed(self) -> bool:
         tree = self.trees.get(CHOICES)
         if tree is None or find_undeclared_variables(tree):
-            return None
-        if any(each.name in ("choice", "random") for each in tree.find_all(nodes.Filter)):
-            return None
-        return [unguarded(choice) for choice in self.choices({})]
+            return False
+        return not any(each.name in BY_LOT for each in tree.find_all(nodes.Filter))
 
     def row(self, number: int, columns: Mapping[str, Any]) -> list[Any]:
         """[number, input, target, choices], or [number, reason]."""
@@ -86,7 +92,12 @@ class Program:
 
     def choices(self, names: Mapping[str, Any]) -> list[str]:
         """Still guarded: a choice that has `|||` from a column must not split the output either."""
-        return [choice.strip() for choice in self.text(CHOICES, names).split(SEPARATOR)]
+        if self.same_for_all is not None:
+            return self.same_for_all
+        found = [choice.strip() for choice in self.text(CHOICES, names).split(SEPARATOR)]
+        if self.fixed:
+            self.same_for_all = found
+        return found
 
     def text(self, field: str, names: Mapping[str, Any]) -> str:
         """The output, which is stopped where it gets too long instead of measured afterwards."""
@@ -102,6 +113,29 @@ class Program:
                 raise Refusal("too_long_output", line, limit=self.limits.output_characters)
             pieces.append(piece)
         return "".join(pieces)
+
+
+def set_before_read(tree: nodes.Template) -> set[str]:
+    """Names that the template sets itself before it reads them. Jinja takes one that is set in a branch for unset, so
+    that it would pass for a column.
+    """
+    first: dict[str, str] = {}
+
+    def walk(node: nodes.Node) -> None:
+        if isinstance(node, (nodes.Assign, nodes.AssignBlock)):
+            for child in node.iter_child_nodes(exclude=["target"]):
+                walk(child)
+            walk(node.target)
+            return
+        if isinstance(node, nodes.For):
+            node = nodes.Scope([node.iter, *node.body, *node.else_])  # its own names end with it
+        if isinstance(node, nodes.Name):
+            first.setdefault(node.name, node.ctx)
+        for child in node.iter_child_nodes():
+            walk(child)
+
+    walk(tree)
+    return {name for name, context in first.items() if context == "store"}
 
 
 def unguarded(text: str) -> str:

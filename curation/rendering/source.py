@@ -51,7 +51,7 @@ class Limits:
     grace_seconds: float = 0.15  # after a row's time the kernel ends the child; after as long again, the parent does
     free_seconds: float = 10.0  # of processor time that all rows together may take, and
     mean_seconds: float = 0.02  # what each row adds to it
-    memory_bytes: int = 512 * 2**20  # besides what the child has when it starts
+    memory_bytes: int = 192 * 2**20  # besides what the child has when it starts, which is some 25 MB
     source_characters: int = 100_000
     output_characters: int = 1_000_000  # of one row
     row_bytes: int = 16 * 2**20  # of one row as JSON

@@ -3,6 +3,8 @@
 import struct
 
 LENGTH = struct.Struct("!I")
+ROW = struct.Struct("!q")  # the number of the row at work, in memory that both see
+FLUSH_SECONDS = 0.05  # an answer waits no longer than this before the next row is begun
 
 # How the child ends if it could not say what went wrong.
 EXIT_TOO_SLOW = 3

@@ -20,7 +20,7 @@ from annotate.services.imports import import_judgements
 from annotate.services.projects import create_project, publish_guideline
 from curation import tasks
 from curation.models import USUAL_SEED, Dataset, Export, InstanceSet, TrainingRun
-from curation.services import datasets, templates, training
+from curation.services import datasets, instances, templates, training
 from curation.services.exports import request_sft_export
 
 FOLDER = Path(__file__).parent
@@ -114,7 +114,7 @@ def _instance_sets(fields: dict[str, Any], actor) -> list[InstanceSet]:
     sets = []
     for one in json.loads((FOLDER / f"{name}.templates.json").read_text(encoding="utf-8")):
         template = templates.save_template(dataset=dataset, actor=actor, **one)
-        made = templates.request_instances(dataset=dataset, template=template, seed=USUAL_SEED, actor=actor, send=False)
+        made = instances.request_instances(dataset=dataset, template=template, seed=USUAL_SEED, actor=actor, send=False)
         tasks.build_instances(str(made.job_id))  # does nothing for one that is there
         made.refresh_from_db()
         sets.append(made)

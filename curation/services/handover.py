@@ -19,7 +19,7 @@ from annotate.questions import outputs_wanted
 from annotate.services.tasks import NewCompletion, NewTask, add_tasks, sha256
 from curation.models import InstanceSet
 from curation.services.datasets import rows_numbered
-from curation.services.templates import instance_name, instances_of
+from curation.services.instances import instance_name, instances_of
 
 BATCH = 500
 MOST_AT_ONCE = 5000

@@ -19,7 +19,7 @@ from curation.cards import sft_card
 from curation.models import Export, InstanceSet
 from curation.pairs import is_held_out
 from curation.queries import duckdb_in
-from curation.services.templates import instance_name, instances_of
+from curation.services.instances import instance_name, instances_of
 from curation.tables import RowWriter
 from jobs.models import Job, JobError
 
@@ -165,6 +165,7 @@ def _dataset(dataset) -> dict[str, Any]:
 
 
 def _template(template) -> dict[str, Any]:
+    few_shot = {name: getattr(template, name) for name in ("shots", "separator", "character_budget")}
     return {
         "dataset": template.dataset,
         "name": template.name,
@@ -174,6 +175,9 @@ def _template(template) -> dict[str, Any]:
         "sha256": template.sha256,
         "jinja": template.jinja,
         "answer_choices": template.answer_choices,
+        "kind": template.kind,
+        "origin": template.origin,
+        **(few_shot if template.few_shot else {}),
     }
 
 

@@ -1,47 +1,25 @@
-"""Templates, their previews on real rows, and what they make of a dataset.
+"""Templates: keeping them, and taking them in from files.
 
-Templates are written by people and rendered in a child process (`curation.rendering`). Instances are made in the
-order of the rows; what a template chooses at random depends on the seed, the template and the row's number alone, so
-the same dataset, template and seed give the same file.
+Templates are written by people and rendered in a child process (`curation.rendering`).
 """
 
-from collections import Counter
-from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
-import orjson
-import pyarrow as pa
-import pyarrow.dataset as parquet
-import pyarrow.parquet as pq
 from django.core.exceptions import ValidationError
 from django.db import transaction
 from django.db.models import Max, OuterRef, QuerySet, Subquery
 from django.utils.translation import gettext as _
 
-from annotate.services.tasks import prompt_sha256, sha256
-from curation import rendering
+from curation import rendering, template_files
 from curation.locks import alone_with
-from curation.models import USUAL_SEED, Dataset, InstanceSet, Template
-from curation.rendering import Dropped, Instance, Renderer, TemplateError, TemplateSource
-from curation.services import blobs
-from curation.services.datasets import batches_of, rows_of
-from curation.tables import RowWriter, rows_between
-from jobs.models import Job, JobError
-from jobs.services import enqueue
+from curation.models import Dataset, Template
+from curation.rendering import Checked, TemplateError, TemplateSource
+from curation.template_files import MOST_BYTES as MOST_BYTES
 
-JOB = "curation.build_instances"
-SCHEMA = pa.schema(
-    [
-        ("row", pa.int64()),
-        ("input", pa.string()),
-        ("target", pa.string()),
-        ("answer_choices", pa.list_(pa.string())),
-        ("prompt_id", pa.string()),
-        ("split_group", pa.string()),
-    ]
-)
-DROPPED_SCHEMA = pa.schema([("row", pa.int64()), ("reason", pa.string())])
+SAYS = (
+    "sha256", "task_type", "language", "kind", "shots", "separator", "character_budget", "origin", "about",
+)  # fmt: skip
+"""What two versions of a template differ in."""
 
 
 def explained(error: TemplateError) -> str:
@@ -80,34 +58,89 @@ def save_template(*, dataset: Dataset, actor, **fields: Any) -> Template:
     `fields` are those of the model. Raises ValidationError for what cannot be compiled or asks for columns that the
     dataset does not have.
     """
-    _check_whole(dataset)
+    template = _unkept(dataset, actor, fields)
+    (checked,) = rendering.check_all([source_of(template)])
+    _check(template, checked, dataset)
+    return _keep(template)
+
+
+def import_templates(
+    *, dataset: Dataset, file_name: str, content: bytes, actor, task_type: str = Template.TaskType.OTHER
+) -> list[Template]:
+    """Keep all templates of a file (`curation.template_files`), or none.
+
+    `task_type` is that of templates whose file does not say it. Raises ValidationError with everything that is wrong,
+    each with the name of its template and, where the file has lines, the line that it begins in.
+    """
+    try:
+        written = template_files.read(file_name, content)
+    except template_files.BadFile as bad:
+        raise ValidationError(_(template_files.MESSAGES[bad.code]) % bad.values) from None
+    problems: list[str] = []
+    templates: list[tuple[template_files.Written, Template]] = []
+    for one in written:
+        fields = {"task_type": task_type, "language": dataset.language, "origin": one.origin, "about": one.about}
+        try:
+            templates.append((one, _unkept(dataset, actor, fields | one.fields)))
+        except ValidationError as error:
+            problems += _placed(one, error)
+    results = rendering.check_all(source_of(template) for _one, template in templates)
+    for (one, template), checked in zip(templates, results, strict=True):
+        try:
+            _check(template, checked, dataset)
+        except ValidationError as error:
+            problems += _placed(one, error)
+    if problems:
+        raise ValidationError(problems)
+    with transaction.atomic():
+        # In the order of their names, so that two imports of the same templates do not wait for each other in a ring.
+        kept = {one.name: _keep(template) for one, template in sorted(templates, key=lambda each: each[0].name)}
+    return [kept[one.name] for one in written]
+
+
+def _placed(one: template_files.Written, error: ValidationError) -> list[str]:
+    """What is wrong with a template of a file, each with where it stands."""
+    if one.line is None:
+        return [_("“%(name)s”: %(problem)s") % {"name": one.name, "problem": problem} for problem in error.messages]
+    where = _("“%(name)s” (line %(line)d of the file): %(problem)s")
+    return [where % {"name": one.name, "line": one.line, "problem": problem} for problem in error.messages]
+
+
+def _unkept(dataset: Dataset, actor, fields: dict[str, Any]) -> Template:
+    """A template as the model allows it, not yet compiled. Raises ValidationError."""
+    check_whole(dataset)
     fields |= {name: normalised(fields.get(name, "")) for name in ("jinja", "answer_choices")}
     template = Template(dataset=dataset.name, actor=actor, **fields)
     template.full_clean(exclude=["version", "sha256"], validate_unique=False, validate_constraints=False)
-    source = source_of(template)
-    try:
-        template.columns = sorted(rendering.compile_check(source).columns)
-    except TemplateError as error:
-        raise ValidationError({error.field: explained(error)}) from None
-    _check_columns(template, dataset)
-    template.sha256 = source.sha256
-    with alone_with(f"template {dataset.name}/{template.name}"):
-        versions = Template.objects.filter(dataset=dataset.name, name=template.name)
+    template.sha256 = source_of(template).sha256
+    return template
+
+
+def _check(template: Template, checked: Checked | TemplateError, dataset: Dataset) -> None:
+    """Raises ValidationError for what does not compile, or reads a column that the dataset lacks."""
+    if isinstance(checked, TemplateError):
+        raise ValidationError({checked.field: explained(checked)})
+    template.columns = sorted(checked.columns)
+    check_columns(template, dataset)
+
+
+def _keep(template: Template) -> Template:
+    with alone_with(f"template {template.dataset}/{template.name}"):
+        versions = Template.objects.filter(dataset=template.dataset, name=template.name)
         newest = versions.order_by("-version").first()
-        same = ("sha256", "task_type", "language")
-        if newest and all(getattr(newest, name) == getattr(template, name) for name in same):
+        if newest and all(getattr(newest, name) == getattr(template, name) for name in SAYS):
             return newest
         template.version = (versions.aggregate(last=Max("version"))["last"] or 0) + 1
         template.save()
     return template
 
 
-def _check_whole(dataset: Dataset) -> None:
+def check_whole(dataset: Dataset) -> None:
     if not dataset.whole:
         raise ValidationError(_("The dataset is not imported yet."))
 
 
-def _check_columns(template: Template, dataset: Dataset) -> None:
+def check_columns(template: Template, dataset: Dataset) -> None:
     """Raises ValidationError where the dataset lacks a column that the template reads."""
     known = {column["name"].replace("-", "_") for column in dataset.columns}
     if missing := [column for column in template.columns if column not in known]:
@@ -116,134 +149,5 @@ def _check_columns(template: Template, dataset: Dataset) -> None:
         raise ValidationError({"jinja": message % words})
 
 
-def preview(
-    *, dataset: Dataset, source: TemplateSource, seed: str, start: int, count: int
-) -> list[tuple[dict[str, Any], Instance | Dropped]]:
-    """What a template makes of some rows, each with its row. Raises TemplateError."""
-    rows = rows_of(dataset, start, count)
-    with Renderer(source, seed=_seed(dataset, seed)) as renderer:
-        made = renderer.render([(row["number"], row["values"]) for row in rows])
-    return list(zip(rows, made, strict=True))
-
-
-def _seed(dataset: Dataset, seed: str) -> str:
+def seed_of(dataset: Dataset, seed: str) -> str:
     return f"{seed}:{dataset.file_id}"
-
-
-# --- Instances --------------------------------------------------------------------------------------------------------
-
-
-def request_instances(*, dataset: Dataset, template: Template, seed: str, actor, send: bool = True) -> InstanceSet:
-    """Start to render all rows of a dataset. One that is there already is returned; one that failed is started again.
-
-    Raises ValidationError where the dataset is not whole, is another than the template's, or lacks a column that the
-    template reads.
-    """
-    _check_whole(dataset)
-    if dataset.name != template.dataset:  # names of instances would mean two things
-        raise ValidationError(_("The template is written for the dataset “%(name)s”.") % {"name": template.dataset})
-    _check_columns(template, dataset)
-    key = f"{dataset.pk}:{template.pk}:{seed}"
-    with alone_with(f"instances {key}"):
-        found = InstanceSet.objects.filter(dataset=dataset, template=template, seed=seed).select_related("job").first()
-        if found and found.job.state != Job.State.FAILED:
-            return found
-        if found:
-            found.delete()
-        about = {"dataset": str(dataset), "template": str(template)}
-        job = enqueue(kind=JOB, key=key, parameters=about, actor=actor, send=send)
-        made = InstanceSet(dataset=dataset, template=template, seed=seed, job=job, actor=actor)
-        made.full_clean()
-        made.save()
-    return made
-
-
-def build_instances(*, instance_set: InstanceSet, job: Job) -> None:
-    """Render all rows. Raises JobError when the template fails on one: nothing is half done."""
-    with blobs.workspace(f"instances-{instance_set.pk}") as folder:
-        try:
-            dropped, count = _write_instances(instance_set, job, folder)
-        except TemplateError as error:
-            raise JobError(explained(error)) from None
-        table, dropped_table = blobs.keep(folder / "instances.parquet"), blobs.keep(folder / "dropped.parquet")
-    with transaction.atomic():
-        locked = InstanceSet.objects.select_for_update(of=["self"]).get(pk=instance_set.pk)
-        if locked.whole:  # an attempt that was taken for dead came first; its bytes are the same
-            return
-        locked.table, locked.dropped_table, locked.instances, locked.dropped = table, dropped_table, count, dropped
-        locked.save()
-
-
-def _write_instances(instance_set: InstanceSet, job: Job, folder: Path) -> tuple[dict[str, int], int]:
-    dataset = instance_set.dataset
-    reasons: Counter[str] = Counter()
-    with (
-        Renderer(source_of(instance_set.template), seed=_seed(dataset, instance_set.seed)) as renderer,
-        RowWriter(folder / "instances.parquet", SCHEMA) as instances,
-        RowWriter(folder / "dropped.parquet", DROPPED_SCHEMA) as dropped,
-    ):
-        done = 0
-        for rows in batches_of(dataset):
-            for (_number, values), made in zip(rows, renderer.render(rows), strict=True):
-                if isinstance(made, Dropped):
-                    reasons[made.reason] += 1
-                    dropped.write({"row": made.row, "reason": made.reason})
-                else:
-                    instances.write(_instance_row(dataset, values, made))
-            done += len(rows)
-            job.advance(done, dataset.rows, _("rendering the rows"))
-    return dict(sorted(reasons.items())), instances.rows
-
-
-def _instance_row(dataset: Dataset, values: dict[str, Any], made: Instance) -> dict[str, Any]:
-    return {
-        "row": made.row,
-        "input": made.input,
-        "target": made.target,
-        "answer_choices": list(made.answer_choices),
-        "prompt_id": prompt_sha256([{"role": "user", "content": made.input}]),
-        "split_group": split_group(dataset, values),
-    }
-
-
-def split_group(dataset: Dataset, values: dict[str, Any]) -> str:
-    """What decides the split of all that is made of a row, in every version of the dataset.
-
-    The value of the group column; else the id; else all that the row says. A row without a value is no group with
-    the others that have none.
-    """
-    named = ((column, values.get(column)) for column in (dataset.group_column, dataset.id_column) if column)
-    column, said = next(((column, value) for column, value in named if value not in (None, "")), ("", values))
-    return sha256(orjson.dumps([dataset.name, column, said], option=orjson.OPT_SORT_KEYS))
-
-
-def instance_name(instance_set: InstanceSet, row: int) -> str:
-    """What an instance is called in files and tasks. The seed is in it where it is not the usual one."""
-    seed = "" if instance_set.seed == USUAL_SEED else f":{instance_set.seed}"
-    return f"{instance_set.title}{seed}#{row}"
-
-
-def instances_of(
-    instance_set: InstanceSet, size: int = 2000, columns: list[str] | None = None
-) -> Iterator[list[dict[str, Any]]]:
-    """All instances, in lists of rows of SCHEMA, or of some of its columns."""
-    assert instance_set.table is not None
-    with pq.ParquetFile(blobs.file_of(instance_set.table)) as file:
-        for batch in file.iter_batches(batch_size=size, columns=columns):
-            yield batch.to_pylist()
-
-
-def instances_between(instance_set: InstanceSet, start: int, count: int) -> list[dict[str, Any]]:
-    assert instance_set.table is not None
-    rows: list[dict[str, Any]] = rows_between(blobs.file_of(instance_set.table), start, count).to_pylist()
-    return rows
-
-
-def dropped_examples(instance_set: InstanceSet, most: int = 10) -> dict[str, list[int]]:
-    """The numbers of the first rows that were dropped, by reason."""
-    assert instance_set.dropped_table is not None
-    rows = parquet.dataset(blobs.file_of(instance_set.dropped_table), format="parquet")
-    return {
-        reason: rows.head(most, columns=["row"], filter=parquet.field("reason") == reason)["row"].to_pylist()
-        for reason in instance_set.dropped
-    }

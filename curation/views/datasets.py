@@ -14,13 +14,22 @@ from django.urls import reverse
 from django.utils.translation import gettext as _
 from django.views.decorators.http import require_GET, require_http_methods, require_POST
 
-from curation import access
-from curation.forms import AboutForm, HandoverForm, InstancesForm, TemplateForm, add_refusal
-from curation.models import USUAL_SEED, Dataset, InstanceSet
+from curation import access, catalogue
+from curation.forms import (
+    AboutForm,
+    HandoverForm,
+    InstancesForm,
+    TemplateFileForm,
+    TemplateForm,
+    add_refusal,
+)
+from curation.models import USUAL_SEED, Dataset, InstanceSet, Template
 from curation.rendering import REASONS, Dropped, TemplateError, TemplateSource
 from curation.services import datasets as verbs
-from curation.services import handover
+from curation.services import handover, stretches
+from curation.services import instances as instance_verbs
 from curation.services import templates as template_verbs
+from curation.shots import FewShot
 from jobs.requests import PageRequest
 
 PAGE = 25
@@ -110,7 +119,8 @@ def template_new(request: PageRequest, dataset_id: UUID) -> HttpResponse:
         raise Http404(_("The dataset is not imported yet."))
     if request.method == "POST":
         form = TemplateForm(request.POST)
-        if "save" in request.POST and form.is_valid():
+        valid = form.is_valid()
+        if "save" in request.POST and valid:
             try:
                 kept = template_verbs.save_template(dataset=found, actor=request.user, **form.cleaned_data)
                 return redirect(f"{reverse('template', args=[kept.pk])}?dataset={found.pk}")
@@ -119,11 +129,12 @@ def template_new(request: PageRequest, dataset_id: UUID) -> HttpResponse:
         elif "save" not in request.POST:
             form.errors.clear()  # it is still being written
         texts = (request.POST.get(name, "") for name in ("jinja", "answer_choices"))
-        source = TemplateSource(*(template_verbs.normalised(text) for text in texts))
+        source, few_shot = TemplateSource(*(template_verbs.normalised(text) for text in texts)), form.few_shot()
     else:
         form = TemplateForm(initial=_starting_point(request, found))
         source = TemplateSource(form["jinja"].initial or "", form["answer_choices"].initial or "")
-    shown = _preview(request.POST.get("start", request.GET.get("start", "")), found, source)
+        few_shot = form.few_shot_at_first()
+    shown = _preview(request.POST.get("start", request.GET.get("start", "")), found, source, few_shot)
     context = {"dataset": found, "form": form, "preview": shown}
     name = (
         "curation/template_new.html#preview"
@@ -133,7 +144,32 @@ def template_new(request: PageRequest, dataset_id: UUID) -> HttpResponse:
     return render(request, name, context, status=422 if form.errors else 200)
 
 
-def _starting_point(request: PageRequest, found: Dataset) -> dict[str, str]:
+@require_GET
+def templates_catalogue(request: PageRequest, dataset_id: UUID) -> HttpResponse:
+    """Ready-made templates, each to start from with the columns that one names. For managers and researchers."""
+    found = access.dataset_for(request.user, dataset_id)
+    access.check_makes_datasets(request.user)
+    kinds = dict(Template.Kind.choices)
+    entries = [
+        {
+            "key": entry.key,
+            "name": _(entry.name),
+            "kind": kinds[entry.kind],
+            "parts": [(part, _(catalogue.PARTS[part])) for part in entry.parts],
+        }
+        for entry in catalogue.ENTRIES
+    ]
+    context = {"dataset": found, "entries": entries, "languages": catalogue.LANGUAGES.items()}
+    return render(request, "curation/templates_catalogue.html", context)
+
+
+def _starting_point(request: PageRequest, found: Dataset) -> dict[str, Any]:
+    if entry := catalogue.BY_KEY.get(request.GET.get("entry", "")):
+        known = {column["name"] for column in found.columns}
+        columns = {part: request.GET.get(part, "") for part in entry.parts}
+        language = request.GET.get("in", "en")
+        if set(columns.values()) <= known and language in catalogue.LANGUAGES:
+            return entry.fields(language, columns)
     if request.GET.get("from"):
         try:
             other = access.template_for(request.user, UUID(request.GET["from"]))
@@ -147,14 +183,16 @@ def _starting_point(request: PageRequest, found: Dataset) -> dict[str, str]:
     return {"language": found.language, "jinja": f"{lines[0]}\n|||\n{lines[1]}"}
 
 
-def _preview(start: str, found: Dataset, source: TemplateSource) -> dict[str, Any]:
+def _preview(start: str, found: Dataset, source: TemplateSource, few_shot: FewShot | None) -> dict[str, Any]:
     """What a template makes of a few rows, or why it cannot."""
     at = min(int(start) if start.isdecimal() and len(start) < 19 else 0, max((found.rows or 1) - 1, 0))
     shown: dict[str, Any] = {"start": at, "before": max(at - PREVIEWED, 0), "after": at + PREVIEWED}
     try:
-        made = template_verbs.preview(dataset=found, source=source, seed=USUAL_SEED, start=at, count=PREVIEWED)
+        made = stretches.preview(
+            dataset=found, source=source, seed=USUAL_SEED, start=at, count=PREVIEWED, settings=few_shot
+        )
     except TemplateError as error:
-        return shown | {"error": template_verbs.explained(error)}
+        return shown | {"error": template_verbs.explained(error), "line": _line_of(error, source)}
     return shown | {
         "more": at + PREVIEWED < (found.rows or 0),
         "made": [
@@ -168,6 +206,38 @@ def _preview(start: str, found: Dataset, source: TemplateSource) -> dict[str, An
     }
 
 
+def _line_of(error: TemplateError, source: TemplateSource) -> dict[str, Any] | None:
+    """The line that an error is in, with its number, to show beside what is wrong."""
+    lines = getattr(source, error.field).split("\n")
+    if error.line is None or not 0 < error.line <= len(lines):
+        return None
+    return {"number": error.line, "text": lines[error.line - 1][:300]}
+
+
+@require_http_methods(["GET", "HEAD", "POST"])
+def templates_import(request: PageRequest, dataset_id: UUID) -> HttpResponse:
+    """Keep all templates of a file, or none. For managers and researchers of any project."""
+    found = access.dataset_for(request.user, dataset_id)
+    access.check_makes_datasets(request.user)
+    form = TemplateFileForm(request.POST, request.FILES) if request.method == "POST" else TemplateFileForm()
+    if request.method == "POST" and form.is_valid():
+        file = form.cleaned_data["upload"]
+        try:
+            kept = template_verbs.import_templates(
+                dataset=found,
+                file_name=file.name,
+                content=file.read(template_verbs.MOST_BYTES + 1),
+                actor=request.user,
+                task_type=form.cleaned_data["task_type"],
+            )
+            messages.success(request, _("%(count)d templates are there.") % {"count": len(kept)})
+            return redirect("dataset", found.pk)
+        except ValidationError as error:
+            form.add_error("upload", error)
+    context = {"dataset": found, "form": form}
+    return render(request, "curation/templates_import.html", context, status=422 if form.errors else 200)
+
+
 @require_GET
 def template(request: PageRequest, template_id: UUID) -> HttpResponse:
     """One version of a template: its text, what it makes of some rows, and the instances there are."""
@@ -178,7 +248,9 @@ def template(request: PageRequest, template_id: UUID) -> HttpResponse:
     context = {
         "template": found,
         "dataset": over,
-        "preview": _preview(request.GET.get("start", ""), over, template_verbs.source_of(found)) if over else None,
+        "preview": _preview(request.GET.get("start", ""), over, template_verbs.source_of(found), found.few_shot)
+        if over
+        else None,
         "sets": InstanceSet.objects.filter(template=found).select_related("dataset", "job"),
         "form": InstancesForm(),
         "may_make": access.makes_datasets(request.user),
@@ -204,7 +276,7 @@ def instances_new(request: PageRequest, template_id: UUID, dataset_id: UUID) -> 
         if not form.is_valid():
             raise ValidationError(_("The seed is missing or over 60 characters."))
         seed = form.cleaned_data["seed"]
-        made = template_verbs.request_instances(dataset=over, template=found, seed=seed, actor=request.user)
+        made = instance_verbs.request_instances(dataset=over, template=found, seed=seed, actor=request.user)
     except ValidationError as error:
         messages.error(request, " ".join(error.messages))
         return redirect("template", found.pk)
@@ -225,10 +297,11 @@ def instances(request: PageRequest, set_id: UUID) -> HttpResponse:
 def _instances_page(request: PageRequest, found: InstanceSet, form: HandoverForm) -> HttpResponse:
     may_make = access.makes_datasets(request.user)
     context: dict[str, Any] = {"set": found, "job": found.job, "form": form, "may_make": may_make}
+    context["may_cancel"] = request.user.is_superuser or found.job.actor_id == request.user.pk
     if found.whole:
-        rows = Stretch(found.instances or 0, lambda start, count: template_verbs.instances_between(found, start, count))
+        rows = Stretch(found.instances or 0, lambda start, count: instance_verbs.instances_between(found, start, count))
         page = Paginator(rows, PAGE).get_page(request.GET.get("page"))
-        examples = template_verbs.dropped_examples(found)
+        examples = instance_verbs.dropped_examples(found)
         context |= {
             "page": page,
             "dropped": [(_(REASONS[reason]), count, examples[reason]) for reason, count in found.dropped.items()],

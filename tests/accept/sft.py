@@ -71,7 +71,7 @@ class Site:
         """The export of a dataset under these templates: its manifest."""
         file = self.folder / f"{dataset}.templates.json"
         file.write_text(json.dumps(templates))
-        self.manage("add_templates", dataset, file)
+        self.manage("import_templates", dataset, file)
         self.manage("make_instances", dataset)
         return self.export(out, dataset)
 

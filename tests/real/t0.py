@@ -13,8 +13,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
 
-import yaml
-
+from curation import template_files
 from curation.rendering import TemplateSource
 from tests.real.pandalm import DATA
 
@@ -22,14 +21,6 @@ RENDERED = DATA / "self-instruct" / "t0-rendered"
 TEMPLATES = DATA / "promptsource" / "templates"
 END = "<|endoftext|>"
 BY_LOT = re.compile(r"\|\s*(choice|random)\b")
-
-
-class PromptsourceLoader(yaml.SafeLoader):
-    """Plain YAML, and promptsource's two tags as what they hold."""
-
-
-for tag in ("!Template", "!TemplateMetadata"):
-    PromptsourceLoader.add_constructor(tag, lambda loader, node: loader.construct_mapping(node, deep=True))
 
 
 class Set(NamedTuple):
@@ -82,8 +73,8 @@ SETS = {
 
 def promptsource(file: Path) -> dict[str, TemplateSource]:
     """The templates of a file of promptsource by their names."""
-    templates = yaml.load(file.read_text(encoding="utf-8"), PromptsourceLoader)["templates"].values()
-    return {each["name"]: TemplateSource(each["jinja"], each["answer_choices"] or "") for each in templates}
+    found = template_files.read(file.name, file.read_bytes())
+    return {one.name: TemplateSource(one.fields["jinja"], one.fields["answer_choices"]) for one in found}
 
 
 def golden(name: str) -> Iterator[Golden]:

@@ -4,7 +4,7 @@ from django.core.exceptions import ValidationError
 from django.core.management.base import BaseCommand, CommandError
 
 from curation.models import USUAL_SEED
-from curation.services.templates import request_instances
+from curation.services.instances import request_instances
 from curation.tasks import build_instances
 
 from ._named import dataset_named, templates_named
