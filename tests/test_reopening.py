@@ -69,7 +69,7 @@ def test_managers_are_offered_it_with_how_many_tasks_and_answers(world):
     half(world)
     change(world)
     page = world.client("mina").get(PAGE).text
-    assert "2 tasks are half done" in page and "with 2 answers from before guideline 2." in page and BUTTON in page
+    assert "2 tasks are half done," in page and "with 2 answers from before guideline 2." in page and BUTTON in page
     assert "cannot be undone" in page and "There may be more" not in page
     overview = world.client("mina").get(PROJECT).text
     assert "2 tasks are half done, with answers from before guideline 2." in overview and PAGE in overview
@@ -155,7 +155,7 @@ def test_the_offer_costs_the_same_whatever_their_number(world, django_assert_num
         do(world, "ana")
     change(world)
     with django_assert_num_queries(len(few)):
-        assert "8 tasks are half done" in mina.get(PAGE).text
+        assert "8 tasks are half done," in mina.get(PAGE).text
 
 
 # --- The deed ---------------------------------------------------------------------------------------------------------

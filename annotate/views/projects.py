@@ -1,5 +1,7 @@
 """The pages of projects. Each gets its project from `annotate.access`, which says who may."""
 
+from typing import Any
+
 from django.contrib import messages
 from django.http import HttpResponse
 from django.shortcuts import redirect, render
@@ -39,7 +41,7 @@ def project(request: PageRequest, slug: str) -> HttpResponse:
     roles = roles_in(request.user, project)
     oversees, decides = bool(roles & set(OVERSEERS)), bool(roles & set(REVIEWERS))
     guideline = project.guidelines.filter(current=True).first()
-    context = {
+    context: dict[str, Any] = {
         "project": project,
         "guideline": guideline,
         "guideline_html": markdown_html(guideline.says(get_language() or "en")["text"]) if guideline else "",
