@@ -311,7 +311,7 @@ EXPECTED = {
     "instances": (OVERSEERS, NOT_SO_PAGE),
     "instances_to_tasks": (NOT_SO_PAGE, MAKERS_POST),
     "exports": (SIGNED_IN, NOT_SO_PAGE),
-    "preference_export_new": (MAKERS, MAKERS_POST),
+    "project_export_new": (MAKERS, MAKERS_POST),
     "sft_export_new": (MAKERS, MAKERS_POST),
     "export": (OVERSEERS, NOT_SO_PAGE),
     "export_archive": (OVERSEERS, NOT_SO_PAGE),

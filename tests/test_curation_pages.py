@@ -519,7 +519,7 @@ def test_who_only_looks_is_offered_nothing_to_change(world):
             reverse("template_new", args=[over.pk]),
             reverse("dataset_about", args=[over.pk]),
             reverse("instances_new", args=[by.pk, over.pk]),
-            reverse("preference_export_new"),
+            reverse("project_export_new"),
             reverse("sft_export_new"),
         ):
             assert (address in shown) is offered, (name, address)
