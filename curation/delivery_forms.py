@@ -31,13 +31,15 @@ class LinkForm(forms.Form):
 class WebhookForm(forms.Form):
     """Without a project it is of the exports that are made of datasets."""
 
-    project = forms.ModelChoiceField(
+    project: Any = forms.ModelChoiceField(
         label=_("Exports of"), queryset=None, required=False, empty_label=_("datasets, of all projects")
     )
     url = forms.CharField(
         label=_("Address"),
         max_length=500,
-        help_text=_("Such as https://train.example.org/hooks. It gets a POST with JSON, signed with the webhook's secret."),
+        help_text=_(
+            "Such as https://train.example.org/hooks. It gets a POST with JSON, signed with the webhook's secret."
+        ),
         widget=forms.TextInput(attrs={"inputmode": "url", "autocomplete": "off"}),
     )
     events = forms.MultipleChoiceField(

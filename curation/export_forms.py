@@ -49,7 +49,7 @@ class ExportForm(forms.ModelForm):
     )
 
     purpose = forms.ChoiceField(
-        label=_("What of the project"),
+        label=_("Source"),
         choices=[(WORK, _("what people judged")), (GOLD, _("what at least two researchers agree on, as a test set"))],
         required=False,
     )

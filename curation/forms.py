@@ -228,11 +228,12 @@ class SftExportForm(forms.ModelForm):
         field.queryset = instance_sets_of(user).filter(table__isnull=False)
         field.required = True
         shapes = shapes_of(Export.Kind.SFT)
+        self.fields["shape"].required = False
         self.fields["shape"].choices = [one for one in Export.Shape.choices if one[0] in shapes]  # type: ignore[attr-defined]
 
     def options(self) -> dict:
         """What `exports.request_sft_export` takes."""
-        return self.cleaned_data
+        return {name: value for name, value in self.cleaned_data.items() if value not in (None, "")}
 
 
 def add_refusal(form: forms.Form | forms.ModelForm, error: ValidationError) -> None:

@@ -52,10 +52,7 @@ def address_problem(url: str) -> str:
 def is_public(address: IPv4Address | IPv6Address) -> bool:
     """Whether an address is somebody's on the internet. An IPv6 address that carries an IPv4 one in it is not."""
     if isinstance(address, IPv6Address) and (
-        address.ipv4_mapped
-        or address.sixtofour
-        or address.teredo
-        or any(address in network for network in TRANSLATED)
+        address.ipv4_mapped or address.sixtofour or address.teredo or any(address in network for network in TRANSLATED)
     ):
         return False
     return address.is_global and not (address.is_multicast or address.is_reserved or address.is_unspecified)

@@ -39,9 +39,7 @@ def _files_of(split: str, paths: list[str]) -> list[str]:
     """The files of a split: those whose name, or the folder they lie in, begins with it."""
     suffixes = (".json", ".jsonl", ".json.gz", ".jsonl.gz")
     return [
-        path
-        for path in paths
-        if path.endswith(suffixes) and any(part.startswith(split) for part in path.split("/"))
+        path for path in paths if path.endswith(suffixes) and any(part.startswith(split) for part in path.split("/"))
     ]
 
 

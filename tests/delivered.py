@@ -15,8 +15,10 @@ LETTERS = b"abcdefghijklmnopqrstuvwxyz"
 
 def export(world, files: dict[str, bytes] | None = None, project: Any = None, **fields: Any) -> Export:
     """A built export of preference pairs, of the world's project, with a manifest, letters.txt and these files."""
-    manifest = {"format": "plumbline-export", "kind": "preference", "splits": {}, "rule": "All.", "counts": {}}
-    content = {"letters.txt": LETTERS, **(files or {}), "manifest.json": json.dumps(manifest).encode()}
+    content = {"letters.txt": LETTERS, **(files or {})}
+    listed = [{"path": path, "sha256": hashlib.sha256(raw).hexdigest()} for path, raw in content.items()]
+    manifest = {"kind": "preference", "splits": {}, "rule": "All.", "counts": {}, "files": listed}
+    content["manifest.json"] = json.dumps(manifest).encode()
     job = Job.objects.create(kind="curation.build_export", state=Job.State.SUCCEEDED, finished_at=timezone.now())
     with blobs.workspace("delivered") as folder:
         kept = {}

@@ -5,8 +5,10 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Callable
+from decimal import Decimal
 from io import StringIO
 from pathlib import Path
+from uuid import uuid4
 
 import orjson
 import pyarrow as pa
@@ -14,7 +16,15 @@ import pyarrow.parquet as pq
 import pytest
 from django.core.management import CommandError, call_command
 
+from annotate.questions import RANKED, Given, Rank
+from annotate.services import ledger
 from curation.exporting import splits, verify
+from curation.exporting.kinds import KINDS
+from curation.exporting.shapes import SHAPES
+from curation.services import blobs, exports
+from curation.tasks import build_export
+from jobs.models import Job
+from tests.disagreement import ask, given
 
 TURNS = pa.list_(pa.struct([("role", pa.string()), ("content", pa.string())]))
 SCHEMA = pa.schema(
@@ -422,3 +432,57 @@ def test_a_parquet_file_that_is_none_is_a_fault_and_no_crash(folder):
     passed, said = command(folder)
     assert not passed
     assert "FAILED   Parquet test: preference/test-00000-of-00001.parquet: cannot be read (" in said
+
+
+# --- What is built, passes --------------------------------------------------------------------------------------------
+
+
+def judge(world) -> None:
+    """Tasks whose outputs two people rank, with a line, rate, and hold against a rule. They differ in some of it."""
+    ranking = world.project.preference_question
+    ranking.settings |= {"acceptable_line": True}
+    ranking.save()
+    rule = ask(world, "rule", key="rules")
+    rating = ask(world, "rating", key="help", scope="completion")
+    world.project.questions.update(current=True)
+    for number in range(6):
+        world.tasks()
+        for at, name in enumerate(("ana", "ben")):
+            slot = world.claim(name)
+            outputs = slot.task.completions.order_by("position")
+            tiers = [1, 2 + (number + at) % 2, 2]
+            ranks = tuple(Rank(one.pk, tier, tier == 1) for one, tier in zip(outputs, tiers, strict=True))
+            answers = [
+                Given(ranking, value=RANKED, ranks=ranks),
+                *given(rule, slot, [0, 4, at]),
+                *given(rating, slot, [5, 1, 2 + at]),
+            ]
+            ledger.submit(slot=slot, answers=answers, idempotency_key=uuid4())
+
+
+WHOLE = {
+    "trl": [{"ties": "soft"}, {"ties": "soft", "unit": "consensus"}, {"margin": "help"}, {"reliability": "one_coin"},
+            {"filters": {"people_held_out": 0.5}}],
+}  # fmt: skip
+
+
+@pytest.mark.django_db
+@pytest.mark.parametrize("shape", SHAPES)
+def test_every_export_that_is_built_passes(world, tmp_path, shape):
+    judge(world)
+    kinds = [KINDS[kind] for kind in SHAPES[shape].KINDS if kind in KINDS]
+    requests = [{"kind": kind.NAME, "unit": unit} for kind in kinds for unit in kind.UNITS] + WHOLE.get(shape, [])
+    for number, options in enumerate(requests):
+        made = exports.request_export(
+            project=world.project, actor=None, send=False, test_share=Decimal("0.4"), salt="söl", shape=shape, **options
+        )
+        build_export(str(made.job_id))
+        made.refresh_from_db()
+        assert made.built, (options, Job.objects.get(pk=made.job_id).error)
+        folder = tmp_path / str(number)
+        for file in made.files.select_related("blob"):
+            (folder / file.path).parent.mkdir(parents=True, exist_ok=True)
+            shutil.copyfile(blobs.file_of(file.blob), folder / file.path)
+        assert (options, [str(check) for check in verify.verify(folder) if check.failed]) == (options, [])
+        call_command("verify_export", folder, stdout=StringIO())
+        assert (folder / "verify.py").read_bytes() == Path(verify.__file__).read_bytes()

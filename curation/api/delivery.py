@@ -100,6 +100,7 @@ class LinkRevoke(APIView):
 
 class WebhookSerializer(serializers.ModelSerializer):
     project = serializers.CharField(source="project.slug", allow_null=True, default=None)
+    events: Any = serializers.ListField(child=serializers.CharField())
     active = serializers.BooleanField(read_only=True)
 
     class Meta:
@@ -177,7 +178,7 @@ class WebhookDetail(generics.RetrieveAPIView):
     def get_object(self):
         return webhook_for(self.request.user, self.kwargs["webhook_id"])
 
-    @extend_schema(request=SwitchSerializer, responses={200: WebhookSerializer})
+    @extend_schema(operation_id="webhooks_switch", request=SwitchSerializer, responses={200: WebhookSerializer})
     def post(self, request: Request, webhook_id: UUID) -> Response:
         webhook = self.get_object()
         asked = SwitchSerializer(data=request.data)

@@ -2,14 +2,14 @@
 
 It is made of the manifest alone; what a manifest does not say is left out. It is in English whatever the language is, so the
 same export has the same bytes. Names, questions, guidelines and licences are people's own texts: each stays in its cell or
-block, and none is read as HTML, as a link or as a heading. Imports nothing of Django, as its neighbours.
+block, and none is read as HTML, as a link or as a heading. Imports nothing that the trainers' tests do not have.
 """
 
+import json
 import re
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
-import orjson
 import pyarrow as pa
 
 from curation.exporting.card_columns import COLUMNS
@@ -78,7 +78,7 @@ def _front_matter(manifest: Manifest, name: str) -> str:
         front["dataset_info"] = [{"config_name": kind, "features": features}]
     filled = {key: value for key, value in front.items() if value}
     # JSON is YAML too, so the front matter needs no second writer.
-    return f"---\n{orjson.dumps(_without_controls(filled), option=orjson.OPT_INDENT_2).decode()}\n---\n"
+    return f"---\n{json.dumps(_without_controls(filled), ensure_ascii=False, indent=2)}\n---\n"
 
 
 def _shape(manifest: Manifest) -> str:
@@ -130,7 +130,9 @@ def _members(text: str) -> list[str]:
 # --- People's texts ---------------------------------------------------------------------------------------------------
 
 # Control characters, half characters, and what turns the direction of the text around it.
-_CONTROLS = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069\ud800-\udfff\ufeff\ufffe\uffff]")
+_CONTROLS = re.compile(
+    "[\x00-\x08\x0b-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069\ud800-\udfff\ufeff\ufffe\uffff]"
+)
 
 
 def _without_controls(value: Any) -> Any:
@@ -228,7 +230,10 @@ FILTERS: dict[str, Callable[[Any], str]] = {
 
 def _chosen(manifest: Manifest) -> str:
     parameters, selection = manifest.get("parameters") or {}, manifest.get("selection")
-    said = [FILTERS[key](value) if key in FILTERS else f"{cell(key)}: {cell(value)}" for key, value in (selection or {}).items()]
+    said = [
+        FILTERS[key](value) if key in FILTERS else f"{cell(key)}: {cell(value)}"
+        for key, value in (selection or {}).items()
+    ]
     if selection == {}:
         said.append("No filter was set.")
     if manifest["kind"] == "preference" and "ties" in parameters:
@@ -240,7 +245,7 @@ def _chosen(manifest: Manifest) -> str:
         said.append("Weights follow how often each person is right (one-coin model), told from all that they judged.")
     if "test_share" in parameters:
         said.append(
-            f"A split group is in test when the hash of the salt `{cell(parameters.get('salt', ''))}` and the group falls below "
+            f"A split group is in test when the hash of the salt “{cell(parameters.get('salt', ''))}” and the group falls below "
             f"{parameters['test_share']}."
         )
     return _section("What was chosen", "\n".join(f"- {one}" for one in said if one))
@@ -296,8 +301,12 @@ def _annotators(manifest: Manifest) -> str:
         (cell(one["pseudonym"]), cell(one["kind"]), _number(one["judgements"]), f"{one['reliability']:.3f}")
         for one in people
     ]
-    note = "Names are pseudonyms. Reliability is what their judgements weigh: 1 for all where everybody counts the same."
-    return _section("Annotators", _table(("annotator", "kind", "judgements", "reliability"), rows), note if rows else "")
+    note = (
+        "Names are pseudonyms. Reliability is what their judgements weigh: 1 for all where everybody counts the same."
+    )
+    return _section(
+        "Annotators", _table(("annotator", "kind", "judgements", "reliability"), rows), note if rows else ""
+    )
 
 
 def _guidelines(manifest: Manifest) -> str:
@@ -330,7 +339,8 @@ def _limits(manifest: Manifest) -> str:
 def charts(manifest: Manifest) -> dict[str, str]:
     """The pictures of a card as SVG, by path."""
     return {
-        path: bars(title, f"{title}: {_spoken(values)}.", values) for path, (title, values) in _plotted(manifest).items()
+        path: bars(title, f"{title}: {_spoken(values)}.", values)
+        for path, (title, values) in _plotted(manifest).items()
     }
 
 
@@ -344,14 +354,20 @@ def _plotted(manifest: Manifest) -> dict[str, tuple[str, list[tuple[str, int]]]]
     if judged:
         edges = [2**power for power in range(max(judged).bit_length() + 1)]
         counts = [sum(low < n <= high for n in judged) for low, high in zip([0, *edges], edges, strict=False)]
-        found["charts/annotators.svg"] = "Annotators by number of judgements", _ranges({"edges": edges, "counts": counts})
+        found["charts/annotators.svg"] = (
+            "Annotators by number of judgements",
+            _ranges({"edges": edges, "counts": counts}),
+        )
     return found
 
 
 def _ranges(histogram: Mapping[str, Any]) -> list[tuple[str, int]]:
     """The bins from the first filled one to the last, each with what it holds in words."""
     edges, counts = histogram["edges"], histogram["counts"]
-    names = [f"{low + 1:,} – {high:,}" if low + 1 < high else f"{high:,}" for low, high in zip([0, *edges], edges, strict=False)]
+    names = [
+        f"{low + 1:,} – {high:,}" if low + 1 < high else f"{high:,}"
+        for low, high in zip([0, *edges], edges, strict=False)
+    ]
     bins = list(zip([*names, f"over {edges[-1]:,}"], counts, strict=False))
     filled = [at for at, (_name, count) in enumerate(bins) if count]
     return bins[filled[0] : filled[-1] + 1]

@@ -57,9 +57,7 @@ REASONS = {
         "allow more, or leave it out."
     ),
     "tie": gettext_noop("It is a tie, which this shape cannot say. Drop ties, or take the shape “trl”."),
-    "system": gettext_noop(
-        "It has a system message where this shape has no place for one. Take the shape “trl” or “openai”."
-    ),
+    "system": gettext_noop("It has a system message where this shape has no place for one. Take the shape “trl”."),
     "turn_marker": gettext_noop(
         "%(where)s holds “%(marker)s”, which this shape would read as the next turn. Take the shape “trl”."
     ),

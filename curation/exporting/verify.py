@@ -89,7 +89,8 @@ def manifest_of(folder: Path, check: Check) -> dict[str, Any]:
     for key, kind in {"selection": dict, "quarantined": dict, "annotators": list}.items():
         if not isinstance(manifest.get(key) or kind(), kind):
             check.fail("manifest.json", f"{key} is not of its kind ({kind.__name__})")
-    if any(not isinstance(one, dict) or "pseudonym" not in one for one in manifest.get("annotators") or ()):
+    people = manifest.get("annotators")
+    if isinstance(people, list) and any(not isinstance(one, dict) or "pseudonym" not in one for one in people):
         check.fail("manifest.json", "annotators: one has no pseudonym")
     if manifest.get("format") != FORMAT or manifest.get("format_version") not in VERSIONS:
         found = f"{shown(manifest.get('format'))} version {shown(manifest.get('format_version'))}"
@@ -419,11 +420,13 @@ def check_counts(manifest: dict[str, Any], paths: dict[str, str], rows: Counter[
         _same(check, f"splits {split}: rows", figures["rows"], rows[split])
         if split in paths:
             _same(check, f"files {paths[split]}: rows", entries[paths[split]].get("rows", rows[split]), rows[split])
-        for key, column in (("prompts", "prompt_id"), ("split_groups", "split_group")) if sides else ():
+        for key, column in (("prompts", "prompt_id"), ("split_groups", "split_group")):
+            if sides is None or key not in figures:
+                continue
             found = len(sides.of[split, column])
             # It may count those of which no row is left here: set aside, or in the export that this one goes on from.
             more = key == "split_groups" or manifest.get("quarantined") or manifest["parameters"].get("since")
-            if key in figures and not (more and figures[key] > found):
+            if not (more and figures[key] > found):
                 _same(check, f"splits {split}: {key}", figures[key], found)
     _same(check, "counts: rows", manifest["counts"].get("rows", sum(rows.values())), sum(rows.values()))
     kinds = Counter(f"annotators_{one.get('kind')}" for one in manifest.get("annotators") or ())

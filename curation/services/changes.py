@@ -52,9 +52,8 @@ def _rows(export: Export) -> Iterator[tuple[str, bytes]]:
     """(row_id, digest) of all rows that stand after this export: those of the one before it too, if it holds changes alone."""
     files = {file.path: file.blob for file in export.files.select_related("blob")}
     if export.since:
-        gone = (
-            {orjson.loads(line)["row_id"] for line in blobs.read(files[TOMBSTONES])} if TOMBSTONES in files else set()
-        )
+        with blobs.read(files[TOMBSTONES]) as lines:
+            gone = {orjson.loads(line)["row_id"] for line in lines}
         yield from ((row_id, digest) for row_id, digest in _rows(export.since) if row_id not in gone)
     for split in SPLITS:
         path = SHAPES[export.shape].file(export.kind, split)

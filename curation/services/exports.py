@@ -5,11 +5,13 @@ What is in an export and what its rows say is decided by its kind: `project_expo
 """
 
 from collections.abc import Iterable
+from datetime import UTC
 from pathlib import Path
 from typing import Any
 
 from django.core.exceptions import ValidationError
 from django.db import transaction
+from django.utils import timezone, translation
 from django.utils.translation import gettext as _
 
 from annotate.models import Project, Question
@@ -149,7 +151,8 @@ def _request(export: Export, about: dict[str, Any], sets: list[InstanceSet], sen
 def build_export(*, export: Export, job: Job) -> None:
     """Make the files of an export. Raises JobError where there is nothing to export."""
     builder = sft_export if export.kind == Export.Kind.SFT else project_export
-    with blobs.workspace(f"export-{export.pk}") as folder:
+    # Whoever asked, and wherever the worker stands: the same bytes.
+    with translation.override("en"), timezone.override(UTC), blobs.workspace(f"export-{export.pk}") as folder:
         manifest = builder.build(export, folder, job)
         _publish(export, folder, manifest)
 

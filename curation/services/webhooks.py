@@ -67,7 +67,7 @@ def make_webhook(*, project: Project | None, url: str, events: Iterable[str], ac
 
 
 def _chosen(events: Iterable[str]) -> list[str]:
-    chosen = [event for event in Webhook.CHOSEN if event in set(events)]
+    chosen = [event.value for event in Webhook.CHOSEN if event in set(events)]
     if not chosen:
         raise ValidationError({"events": _("Choose at least one event.")})
     return chosen
@@ -112,7 +112,7 @@ def announce() -> None:
                 _made(webhook, Event(event), export)
 
 
-def _untold(webhook: Webhook, event: Event) -> Iterable[Export]:
+def _untold(webhook: Webhook, event: Webhook.Event) -> Iterable[Export]:
     """Exports to which it happened since the webhook was turned on."""
     built = Q(manifest__isnull=False)
     happened = {
@@ -125,7 +125,7 @@ def _untold(webhook: Webhook, event: Event) -> Iterable[Export]:
     return found.select_related("job").order_by("created_at")
 
 
-def _made(webhook: Webhook, event: Event, export: Export | None) -> WebhookDelivery:
+def _made(webhook: Webhook, event: Webhook.Event, export: Export | None) -> WebhookDelivery:
     made = WebhookDelivery(id=uuid4(), webhook=webhook, event=event, export=export, next_at=timezone.now())
     made.body = json.dumps(_said(made), ensure_ascii=False, sort_keys=True)
     # Somebody else may be making it at the same moment; one row is enough, and each sees to it that it is sent.

@@ -57,8 +57,7 @@ def download_response(request: HttpRequest, download: Download) -> HttpResponseB
     headers = PRIVATE | {"Accept-Ranges": "bytes", "ETag": download.etag}
     conditional = get_conditional_response(request, etag=download.etag)
     if conditional is not None:  # they have it already, or want another one
-        conditional.headers.update(headers)
-        return conditional
+        return _with(conditional, headers)
     start, stop, status = 0, download.size, 200
     if (asked := _range_of(request, download)) is not None:
         start, stop = asked
@@ -73,6 +72,12 @@ def download_response(request: HttpRequest, download: Download) -> HttpResponseB
     if request.method == "HEAD":
         return HttpResponse(status=status, headers=headers)
     return StreamingHttpResponse(download.pieces(start, stop), status=status, headers=headers)
+
+
+def _with(response: HttpResponse, headers: dict[str, str]) -> HttpResponse:
+    for name, value in headers.items():
+        response[name] = value
+    return response
 
 
 def _range_of(request: HttpRequest, download: Download) -> tuple[int, int] | None:
@@ -109,9 +114,7 @@ def link_new(request: PageRequest, export_id: UUID) -> HttpResponse:
             form.add_error(None, str(refused))
         else:
             context |= {"link": link, "address": request.build_absolute_uri(address_of(link, token))}
-    response = render(request, "curation/link.html", context, status=422 if form.errors else 200)
-    response.headers.update(PRIVATE)
-    return response
+    return _with(render(request, "curation/link.html", context, status=422 if form.errors else 200), PRIVATE)
 
 
 @require_POST

@@ -72,9 +72,10 @@ def _compare(check: Check, folder: Path, path: str, twin: str, schema: dict[str,
     """The columns are as stated, if they are, and row by row the same stands in the JSONL file."""
     with opened(folder / path) as file, (folder / twin).open("rb") as lines:
         found = {column.name: str(column.type) for column in file.schema_arrow}
-        for name in dict.fromkeys([*schema, *found]) if schema else ():
-            if _plain(found.get(name, "none")) != _plain(schema.get(name, "none")):
-                check.fail(path, f"column {shown(name)}: expected {schema.get(name)}, found {found.get(name)}")
+        stated = found if schema is None else schema
+        for name in dict.fromkeys([*stated, *found]):
+            if _plain(found.get(name, "none")) != _plain(stated.get(name, "none")):
+                check.fail(path, f"column {shown(name)}: expected {stated.get(name)}, found {found.get(name)}")
         rows = (row for batch in batches_of(file, BATCH) for row in batch.to_pylist())
         number = 0
         for number, (row, line) in enumerate(zip_longest(rows, lines), 1):
