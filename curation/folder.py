@@ -27,6 +27,7 @@ FORMAT, FORMAT_VERSION = "plumbline-export", 2
 TURNS = pa.list_(pa.struct([("role", pa.string()), ("content", pa.string())]))
 QUARANTINE, TOMBSTONES = "quarantine.jsonl", "tombstones.jsonl"
 SPLITS = ("train", "test")
+CHUNK = 1024 * 1024
 
 
 class What(Protocol):
@@ -59,7 +60,8 @@ class SplitWriter:
     def __post_init__(self) -> None:
         self.jsonl_path = self.folder / self.shape.file(self.kind, self.split)
         self.jsonl_path.parent.mkdir(parents=True, exist_ok=True)
-        self._jsonl = self.jsonl_path.open("wb")
+        self._jsonl, self._waiting = self.jsonl_path.open("wb", buffering=0), bytearray()
+        self.digest = hashlib.sha256()  # of the JSONL
         self._parquet: RowWriter | None = None
         written = self.shape.schema(self.kind, self.schema)
         if written is not None:
@@ -68,13 +70,21 @@ class SplitWriter:
             self._parquet = RowWriter(self.parquet_path, written)
 
     def write(self, row: dict[str, Any], line: bytes) -> None:
-        self._jsonl.write(line)
+        self._waiting += line
+        if len(self._waiting) >= CHUNK:
+            self._flush()
         if self._parquet:
             self._parquet.write(row)
         self.rows += 1
 
+    def _flush(self) -> None:
+        self.digest.update(self._waiting)
+        self._jsonl.write(self._waiting)
+        self._waiting.clear()
+
     def close(self) -> None:
         """Finish the files. A split without rows leaves none: `datasets` refuses an empty one."""
+        self._flush()
         if self._parquet:
             self._parquet.close()
         self._jsonl.close()
@@ -186,9 +196,12 @@ def finished(folder: Path, said: dict[str, Any], writers: Writers, name: str, *m
         (folder / path).write_text(content, encoding="utf-8")
     (folder / "README.md").write_text(cards.card(manifest, name, charts=charts), encoding="utf-8")
     rows = {path: writer.rows for writer in writers.splits for path in writer.paths}
+    digests = {writer.jsonl_path: writer.digest.hexdigest() for writer in writers.splits}
     quarantine = [folder / QUARANTINE] if writers.quarantined else []
     others = [folder / path for path in ("README.md", "verify.py", *writers.shape.more(manifest), *charts)]
-    entries = [file_entry(folder, path, rows.get(path)) for path in [*rows, *others, *quarantine, *more]]
+    entries = [
+        file_entry(folder, path, rows.get(path), digests.get(path)) for path in [*rows, *others, *quarantine, *more]
+    ]
     manifest["files"] = sorted(entries, key=lambda entry: entry["path"])
     return manifest
 
@@ -198,24 +211,26 @@ def manifest_bytes(manifest: dict[str, Any]) -> bytes:
     return orjson.dumps(manifest, option=orjson.OPT_SORT_KEYS | orjson.OPT_INDENT_2 | orjson.OPT_APPEND_NEWLINE)
 
 
-def file_entry(folder: Path, path: Path, rows: int | None = None) -> dict[str, Any]:
-    """What the manifest says of a file."""
-    with path.open("rb") as file:
-        digest = hashlib.file_digest(file, "sha256").hexdigest()
+def file_entry(folder: Path, path: Path, rows: int | None = None, sha256: str | None = None) -> dict[str, Any]:
+    """What the manifest says of a file. `sha256`: its hash, where it was taken while it was written."""
+    if sha256 is None:
+        with path.open("rb") as file:
+            sha256 = hashlib.file_digest(file, "sha256").hexdigest()
     entry: dict[str, Any] = {
         "path": path.relative_to(folder).as_posix(),
         "bytes": path.stat().st_size,
-        "sha256": digest,
+        "sha256": sha256,
     }
     return entry if rows is None else entry | {"rows": rows}
 
 
 def rows_sha256(writers: list[SplitWriter]) -> str:
     """The hash of all rows in their readable form, split after split: it outlives changes of the file formats."""
-    digest = hashlib.sha256()
-    for writer in writers:
+    first, *others = writers
+    digest = first.digest.copy()  # of the largest file, which is not read again
+    for writer in others:
         if writer.rows:
             with writer.jsonl_path.open("rb") as file:
-                while chunk := file.read(1024 * 1024):
+                while chunk := file.read(CHUNK):
                     digest.update(chunk)
     return digest.hexdigest()

@@ -175,7 +175,7 @@ def people(world: World) -> dict[str, dict[str, Any]]:
     comment = Feedback.objects.create(annotation=annotation, author=world.users["rita"], text="Look again.")
     world.tasks(1, purpose="calibration")
     by_name: dict[str, dict[str, Any]] = {
-        name: {"pseudonym": ana.pseudonym} for name in ("annotator", "annotator_decide")
+        name: {"pseudonym": ana.pseudonym} for name in ("annotator", "annotator_decide", "person_exports")
     }
     by_name |= {name: {"batch": 0} for name in ("calibration_round", "calibration_open")}
     by_name |= {"appeal": {"pk": first.pk}, "appeal_reply": {"pk": appeal.pk}, "feedback_seen": {"pk": comment.pk}}
@@ -327,6 +327,10 @@ EXPECTED = {
     "project_export_new": (MAKERS, MAKERS_POST),
     "sft_export_new": (MAKERS, MAKERS_POST),
     "export": (OVERSEERS, NOT_SO_PAGE),
+    "export_repeat": (NOT_SO_PAGE, "302 404 404 403 302 302"),
+    "export_revoke": (NOT_SO_PAGE, "302 404 404 403 302 302"),
+    "export_row": (OVERSEERS, NOT_SO_PAGE),
+    "person_exports": (OVERSEERS, "302 404 404 403 403 422"),
     "export_archive": (OVERSEERS, NOT_SO_PAGE),
     "export_file": (OVERSEERS, NOT_SO_PAGE),
     "export_copy_again": (NOT_SO_PAGE, "302 404 404 302 302 302"),
@@ -355,6 +359,7 @@ EXPECTED = {
     "api_instance_tasks": (NOT_SO_API, MAKERS_API),
     "api_exports": ("401 200 200 200 200 200", "401 400 400 400 400 400"),
     "api_export": (OVERSEERS_API, NOT_SO_API),
+    "api_export_row": ("401 404 404 404 404 404", NOT_SO_API),
     "api_export_archive": (OVERSEERS_API, NOT_SO_API),
     "api_export_file": (OVERSEERS_API, NOT_SO_API),
     "api_links": (OVERSEERS_API, "401 404 404 201 201 201"),
@@ -549,7 +554,11 @@ def test_the_walk_would_see_the_name_of_a_model_and_an_inline_script(site):
         ("annotate_enrolment", {"project": "PROJECT", "user": "OTTO"}),
         ("annotate_invitation", {"project": "PROJECT", "people": 3, "days": 14}),
         ("annotate_apitoken", {"user": "OTTO", "name": "mine", "scopes": ["projects:read"]}),
-        ("curation_export", {"project": "PROJECT", "test_share": "0.1", "salt": "x"}),
+        (
+            "curation_export",
+            {"project": "PROJECT", "kind": "ranking", "unit": "consensus", "shape": "oasst", "ties": "drop"}
+            | {"reliability": "equal", "test_share": "0.1", "salt": "x"},
+        ),
         (
             "auth_user",
             {"username": "new", "usable_password": "true", "password1": "lapis-2731", "password2": "lapis-2731"},
@@ -591,6 +600,7 @@ ENDPOINTS = [
     ("get", "api_exports", "exports:read", 200),
     ("post", "api_exports", "exports:write", 400),
     ("get", "api_export", "exports:read", 200),
+    ("get", "api_export_row", "exports:read", 404),  # without the name of a row
     ("get", "api_export_archive", "exports:read", 200),
     ("get", "api_export_file", "exports:read", 200),
     ("get", "api_links", "exports:read", 200),

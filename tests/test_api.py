@@ -216,7 +216,7 @@ def test_an_export_of_nothing_says_why_it_failed(world):
     export = api.post("exports/", {"project": "kitchen"}).json()
     build_export(str(Job.objects.get().pk))
     found = api.get(f"exports/{export['id']}/").json()
-    assert found["state"] == "failed" and "no preference" in found["error"]
+    assert found["state"] == "failed" and "nothing to export" in found["error"]
 
 
 @pytest.mark.parametrize(

@@ -3,24 +3,27 @@
 import io
 import os
 import re
+import subprocess
 import zipfile
 from datetime import timedelta
 
 import pytest
 from django.db import DatabaseError, connection, transaction
-from django.test import Client
+from django.template.loader import render_to_string
+from django.test import Client, RequestFactory
 from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
 from django.utils import timezone
+from django.utils.html import escape
 
 from annotate.models import Membership
 from curation.archive import one_file, whole
 from curation.models import Export
 from curation.models.delivery import SignedLink
 from curation.services import blobs
-from curation.services.delivery import make_link, token_of
+from curation.services.delivery import make_link, revoke_link, token_of
 from curation.services.revoking import revoke
-from curation.views.delivery import address_of
+from curation.views.delivery import address_of, use_it
 from tests import delivered
 from tests.delivered import LETTERS
 
@@ -254,3 +257,68 @@ def test_the_token_is_in_no_line_that_a_web_server_or_django_logs(world, export,
     environ = response.wsgi_request.META  # what gunicorn writes its line from, once it has answered
     assert environ["RAW_URI"] == reverse("signed_download", args=[link.pk])
     assert token not in f"{environ} {caplog.text}"
+
+
+# --- Use it -----------------------------------------------------------------------------------------------------------
+
+
+def shown(world, export: Export, **environ) -> tuple[dict, str]:
+    """What the page of an export has to say of how to use it."""
+    request = RequestFactory().get("/", **environ)
+    request.user = world.users["mina"]
+    context = use_it(request, export)
+    return context, render_to_string("curation/_use_it.html", {"export": export, **context}, request)
+
+
+def test_the_line_of_the_shell_is_for_the_kind_and_the_shape(world):
+    export = delivered.export(world, {"verify.py": b""})
+    context, page = shown(world, export)
+    name = export.name
+    assert context["shell"] == (
+        'curl --fail --location --continue-at - --header "Authorization: Bearer $PLUMBLINE_TOKEN" \\\n'
+        f"    --output {name}.zip http://testserver/api/exports/{export.pk}/archive/ \\\n"
+        f"  && unzip -q -o {name}.zip \\\n"
+        f"  && python {name}/verify.py \\\n"
+        f"  && python -m trainers reward {name} --model MODEL --output trained"
+    )
+    assert context["python"] == (
+        f"from datasets import load_dataset\n\ndata = load_dataset('{name}', 'preference')\nprint(data)"
+    )
+    assert escape(context["shell"]) in page and escape(context["python"]) in page
+    other = delivered.export(world, {"x": b"1"}, shape="openai")
+    assert "verify" not in shown(world, other)[0]["shell"] and "trainers" not in shown(world, other)[0]["shell"]
+
+
+def test_links_are_shown_while_they_hold_and_without_their_token(world, export):
+    held, token = make_link(export=export, actor=world.users["rita"], path="letters.txt")
+    closed, _ = make_link(export=export, actor=world.users["mina"])
+    revoke_link(link=closed, actor=world.users["mina"])
+    SignedLink.objects.create(export=export, actor=world.users["mina"], expires_at=timezone.now())
+    context, page = shown(world, export)
+    assert list(context["links"]) == [held]
+    assert "rita" in page and token not in page
+
+
+def test_of_a_revoked_export_there_is_nothing_to_use(world, export):
+    revoke(export=export, actor=world.users["mina"], because="A mistake.")
+    context, page = shown(world, export)
+    assert (context, page.strip()) == ({"copy": None}, "")
+
+
+@pytest.mark.django_db(transaction=True)
+def test_the_line_gets_the_export_and_goes_on_where_it_broke_off(world, live_server, tmp_path):
+    """curl itself, against a server: the first half is there already."""
+    export = delivered.export(world, {"large": bytes(range(256)) * 20_000})
+    token = world.token("mina", "exports:read")["Authorization"].split()[1]
+    host, port = live_server.url.removeprefix("http://").split(":")
+    context, _ = shown(world, export, HTTP_HOST=f"{host}:{port}")
+    line = context["shell"].split("&& python")[0].rstrip("\\\n ")
+    all_of_it = b"".join(whole(export).pieces(0, whole(export).size))
+    archive = tmp_path / f"{export.name}.zip"
+    archive.write_bytes(all_of_it[: len(all_of_it) // 2])
+    run = {"shell": True, "cwd": tmp_path, "env": os.environ | {"PLUMBLINE_TOKEN": token}, "capture_output": True}
+    done = subprocess.run(line, text=True, timeout=60, **run)
+    assert done.returncode == 0, done.stderr
+    assert archive.read_bytes() == all_of_it
+    for file in export.files.select_related("blob"):
+        assert (tmp_path / export.name / file.path).read_bytes() == blobs.file_of(file.blob).read_bytes()

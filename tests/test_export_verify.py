@@ -21,9 +21,11 @@ from annotate.services import ledger
 from curation.exporting import splits, verify
 from curation.exporting.kinds import KINDS
 from curation.exporting.shapes import SHAPES
+from curation.models import Export
 from curation.services import blobs, exports
 from curation.tasks import build_export
 from jobs.models import Job
+from tests import library
 from tests.disagreement import ask, given
 
 TURNS = pa.list_(pa.struct([("role", pa.string()), ("content", pa.string())]))
@@ -460,6 +462,13 @@ def judge(world) -> None:
             ledger.submit(slot=slot, answers=answers, idempotency_key=uuid4())
 
 
+def unpacked(made: Export, folder: Path) -> Path:
+    for file in made.files.select_related("blob"):
+        (folder / file.path).parent.mkdir(parents=True, exist_ok=True)
+        shutil.copyfile(blobs.file_of(file.blob), folder / file.path)
+    return folder
+
+
 WHOLE = {
     "trl": [{"ties": "soft"}, {"ties": "soft", "unit": "consensus"}, {"margin": "help"}, {"reliability": "one_coin"},
             {"filters": {"people_held_out": 0.5}}],
@@ -479,10 +488,15 @@ def test_every_export_that_is_built_passes(world, tmp_path, shape):
         build_export(str(made.job_id))
         made.refresh_from_db()
         assert made.built, (options, Job.objects.get(pk=made.job_id).error)
-        folder = tmp_path / str(number)
-        for file in made.files.select_related("blob"):
-            (folder / file.path).parent.mkdir(parents=True, exist_ok=True)
-            shutil.copyfile(blobs.file_of(file.blob), folder / file.path)
+        folder = unpacked(made, tmp_path / str(number))
         assert (options, [str(check) for check in verify.verify(folder) if check.failed]) == (options, [])
         call_command("verify_export", folder, stdout=StringIO())
         assert (folder / "verify.py").read_bytes() == Path(verify.__file__).read_bytes()
+
+
+@pytest.mark.django_db
+def test_an_export_of_instructions_passes(world, tmp_path):
+    over = library.dataset(library.rows(40))
+    folder = unpacked(library.sft_export(library.instances(over, library.template(over)), salt="söl"), tmp_path)
+    assert [str(check) for check in verify.verify(folder) if check.failed] == []
+    call_command("verify_export", folder, stdout=StringIO())

@@ -76,7 +76,8 @@ def test_a_row_is_a_prompt_and_a_completion_with_where_they_come_from(world):
         ]
     }
     assert [file.path for file in export.files.all()] == [
-        "README.md", "jsonl/train.jsonl", "manifest.json", "sft/train-00000-of-00001.parquet",
+        "README.md", "charts/lengths-characters.svg", "jsonl/train.jsonl", "manifest.json",
+        "sft/train-00000-of-00001.parquet", "verify.py",
     ]  # fmt: skip
 
 

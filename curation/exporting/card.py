@@ -30,11 +30,6 @@ WHAT = {
     "prompt": "Prompts only: each once.",
     "judgement": "Raw judgements: all that was said, from which labels and weights can be made again.",
 }
-UNITS = {
-    "judgement": "A row rests on one person's judgement, so rows may contradict each other.",
-    "consensus": "A row is what the judgements of a task come to, or what a reviewer decided.",
-    "instance": "A row is one instance: a row of a dataset, rewritten by a template.",
-}
 TASKS = {
     "sft": "text-generation",
     "preference": "reinforcement-learning",
@@ -183,8 +178,7 @@ def _number(value: Any) -> str:
 
 
 def _about(manifest: Manifest) -> str:
-    said = [WHAT[manifest["kind"]], UNITS.get(manifest.get("unit", ""), ""), manifest.get("rule", "")]
-    whole = " ".join(one for one in said if one)
+    whole = f"{WHAT[manifest['kind']]} {manifest.get('rule', '')}".strip()
     counted = manifest.get("counts") or {}
     made = [
         f"**Judgements of {counted[key]} {who} are in it**: made by a program, not by people."

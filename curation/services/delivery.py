@@ -29,9 +29,9 @@ FIRST_WAIT, LONGEST_WAIT = timedelta(minutes=1), timedelta(days=1)
 def look() -> None:
     """Find what is to be told, sent and copied, and have it done."""
     webhooks.announce()
-    _plan_copies()
     for pk in webhooks.due():
         webhooks.tell(webhooks.SEND, str(pk))
+    _plan_copies()
 
 
 def look_soon() -> None:

@@ -1,13 +1,15 @@
 """What a selection names, as records: prompt by prompt, a fixed number of statements for some thousand judgements."""
 
 from collections import defaultdict
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import chain
 from pathlib import Path
 from typing import Any
 
 import orjson
 import pyarrow.parquet as pq
+from django.contrib.postgres.fields import ArrayField
+from django.db.models import BigIntegerField, Func, Value
 
 from annotate.models import (
     Annotation,
@@ -55,6 +57,12 @@ def rows_of(path: Path) -> Iterator[Row]:
 
 def count(path: Path) -> int:
     return int(pq.ParquetFile(path).metadata.num_rows)
+
+
+def among(ids: Iterable[int]) -> Func:
+    """For lookups with `__in`: one array. As thousands of parameters of one statement they cost more than its rows."""
+    ids_of = Value(list(ids), output_field=ArrayField(BigIntegerField()))
+    return Func(ids_of, function="unnest", template="(SELECT %(function)s(%(expressions)s))")
 
 
 def prompts(export: Export, selection: Path, settled: Path | None) -> Iterator[Prompt]:
@@ -131,10 +139,10 @@ class Loader:
         sha256_of: dict[int, str] = {}
         models: dict[int, list[str]] = defaultdict(list)
         if self.kind in NAMES_MODELS:
-            sources = CompletionSource.objects.filter(completion__task__in=tasks).order_by("model")
+            sources = CompletionSource.objects.filter(completion__task__in=among(tasks)).order_by("model")
             for completion, model in sources.values_list("completion_id", "model"):
                 models[completion].append(model)
-        rows = Completion.objects.filter(task__in=tasks).order_by("task_id", "position")
+        rows = Completion.objects.filter(task__in=among(tasks)).order_by("task_id", "position")
         for pk, task, sha256, text, name in rows.values_list("pk", "task_id", "sha256", "text", "name"):
             outputs[task].append(Output(sha256, text, name, tuple(models[pk]) if models else ()))
             sha256_of[pk] = sha256
@@ -142,7 +150,7 @@ class Loader:
         return {
             pk: Item(pk, name, prompt, conversation, outputs[pk], group, language, purpose)
             for pk, name, prompt, conversation, group, language, purpose in Task.objects.filter(
-                pk__in=tasks
+                pk__in=among(tasks)
             ).values_list(*columns)
         }, sha256_of
 
@@ -165,22 +173,22 @@ class Loader:
                 order=orders.get(pk),
                 answers=answers.get(pk, ()),
             )
-            for pk, created_at, guideline, kind in Annotation.objects.filter(pk__in=judged.keys()).values_list(*columns)
+            for pk, created_at, guideline, kind in Annotation.objects.filter(pk__in=among(judged)).values_list(*columns)
         }
 
     def _orders(self, judged: Mapping[int, Row], sha256_of: Mapping[int, str]) -> dict[int, Order]:
-        of = {"annotation__in": list(judged), "question__in": self.orders}
+        of = {"annotation__in": among(judged), "question__in": self.orders}
         lines: dict[int, dict[str, bool]] = defaultdict(dict)
         if self.lines:
             drawn = RankItem.objects.filter(
-                answer__annotation__in=list(judged), answer__question__in=self.orders, acceptable__isnull=False
+                answer__annotation__in=among(judged), answer__question__in=self.orders, acceptable__isnull=False
             )
             for annotation, output, above in drawn.values_list("answer__annotation_id", "completion_id", "acceptable"):
                 lines[annotation][sha256_of[output]] = bool(above)
         steps: dict[int, int] = {}
         if self.steps:
             pairs = PairAnswer.objects.filter(
-                answer__annotation__in=list(judged), answer__question__in=self.orders, neither=False
+                answer__annotation__in=among(judged), answer__question__in=self.orders, neither=False
             )
             asked = pairs.filter(answer__question__settings__steps__gt=PLAIN_COMPARISON)
             steps = {
@@ -199,7 +207,7 @@ class Loader:
     ) -> dict[int, tuple[tuple[str, str], float]]:
         """Of each judgement by how much which output is better: ((left, right), steps), negative for the right one."""
         pairs = PairAnswer.objects.filter(
-            answer__annotation__in=list(judged), answer__question__in=self.orders, neither=False,
+            answer__annotation__in=among(judged), answer__question__in=self.orders, neither=False,
             answer__question__settings__steps__gt=PLAIN_COMPARISON,
         )  # fmt: skip
         return {
@@ -210,9 +218,9 @@ class Loader:
         }
 
     def _answers(self, judged: Mapping[int, Row], sha256_of: Mapping[int, str]) -> dict[int, list[Answered]]:
-        answers = Answer.objects.filter(annotation__in=list(judged), question__in=self.others)
+        answers = Answer.objects.filter(annotation__in=among(judged), question__in=self.others)
         marks: dict[int, list[Marked]] = defaultdict(list)
-        spans = Span.objects.filter(answer__annotation__in=list(judged), answer__question__in=self.others)
+        spans = Span.objects.filter(answer__annotation__in=among(judged), answer__question__in=self.others)
         for answer, start, end, label in spans.order_by("start", "end", "label").values_list(
             "answer_id", "start", "end", "label"
         ):

@@ -8,6 +8,7 @@ build that is killed after the first step goes on from the same selection, so it
 import shutil
 from array import array
 from collections import Counter, defaultdict
+from collections.abc import Iterable
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -18,7 +19,7 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_noop
 
 from annotate import measures
-from annotate.models import Annotator
+from annotate.models import Annotator, Rule
 from annotate.services.agreement import all_measures
 from curation import folder as folders
 from curation.exporting.deriving import agreement_units
@@ -26,11 +27,13 @@ from curation.exporting.filters import GOLD, filters_of
 from curation.exporting.kinds import KINDS
 from curation.exporting.records import Item, Options, Prompt
 from curation.exporting.splits import is_held_out, is_person_held_out
-from curation.models import Export
+from curation.models import Dataset, Export
 from curation.services import blobs
 from curation.services.changes import Changes
+from curation.services.lineage import INSTANCE
 from curation.services.loading import count, prompts
 from curation.services.selecting import PREFERENCES, asked_by, guidelines_of, select
+from curation.services.sft_export import dataset_as_dict
 from jobs.models import Job, JobError
 
 RULES = {
@@ -87,7 +90,12 @@ class _Builder:
         self.people: dict[str, Counter[str]] = defaultdict(Counter)
         self.reliability: dict[str, float] = {}
         self.guidelines: set[int] = set()
-        self.groups = (array("Q"), array("Q"))  # of each side, by 8 bytes of their hashes, which a million need no set for
+        self.languages: set[str] = set()
+        self.datasets: set[tuple[str, int]] = set()  # of which tasks were made
+        self.groups = (
+            array("Q"),
+            array("Q"),
+        )  # of each side, by 8 bytes of their hashes, which a million need no set for
         self.units, self.unit_prompts = array("q"), array("q")
         # Of the last judgement that is in: unlike the time of building, the same each time.
         self.as_of = datetime.min.replace(tzinfo=UTC)
@@ -131,6 +139,10 @@ class _Builder:
         self.counts["prompts"] += 1
         self._note(prompt)
         items = items_of(prompt)
+        for item in items:
+            self.languages.add(item.language)
+            if said := INSTANCE.fullmatch(item.name):
+                self.datasets.add((said["dataset"], int(said["version"])))
         share, salt = float(self.export.test_share), self.export.salt
         gold = self.filters.purpose == GOLD
         sides = {gold or is_held_out(item.split_group, salt, share) for item in items}
@@ -196,6 +208,9 @@ class _Builder:
             ],
             "guideline_versions": sorted(self.guidelines),
             "guidelines": guidelines_of(self.guidelines, export),
+            "languages": sorted(self.languages - {""}),
+            **self._sources(),
+            "rules": [{"rule": f"{one.key}@{one.version}", "text": one.text} for one in self._rules()],
             "counts": self.counts | {f"annotators_{kind}": n for kind, n in kinds.items()},
             "annotators": [
                 {
@@ -211,6 +226,23 @@ class _Builder:
             "agreement_code": measures.CODE_VERSION,
             "row_schema": {column.name: str(column.type) for column in self.schema},
         }
+
+    def _sources(self) -> dict[str, Any]:
+        """The datasets that tasks were made of, with their licences."""
+        names = {name for name, _version in self.datasets}
+        found = [
+            one
+            for one in Dataset.objects.filter(name__in=names).order_by("name", "version")
+            if (one.name, one.version) in self.datasets
+        ]
+        return {
+            "licences": sorted({one.licence for one in found}),
+            "datasets": [dataset_as_dict(one) for one in found],
+        }
+
+    def _rules(self) -> Iterable[Rule]:
+        asked = self.export.kind in (Export.Kind.VIOLATION, Export.Kind.JUDGEMENT)
+        return Rule.objects.filter(project=self.project).order_by("key", "version") if asked else ()
 
 
 def options_of(export: Export) -> Options:

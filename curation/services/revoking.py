@@ -12,6 +12,7 @@ from django.utils.translation import gettext as _
 from annotate.models import Annotator
 from annotate.services import erasing
 from curation.models import Export
+from curation.services import delivery
 from curation.services.lineage import exports_with
 
 
@@ -23,6 +24,7 @@ def revoke(*, export: Export, actor, because: str) -> None:
     locked = Export.objects.select_for_update(of=("self",)).get(pk=export.pk)
     if not locked.revoked:
         Export.objects.filter(pk=export.pk).update(revoked_at=Now(), revoked_because=because.strip()[:2000])
+        delivery.look_soon()
     export.refresh_from_db(fields=["revoked_at", "revoked_because"])
 
 

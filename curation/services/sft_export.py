@@ -16,7 +16,7 @@ from django.utils.translation import gettext_noop
 
 from curation import folder as folders
 from curation.exporting.splits import is_held_out
-from curation.models import Export, InstanceSet
+from curation.models import Dataset, Export, InstanceSet
 from curation.queries import duckdb_in
 from curation.services.templates import instance_name, instances_of
 from curation.tables import RowWriter
@@ -136,7 +136,7 @@ class _Builder:
             "unit": "instance",
             "shape": self.export.shape,
             "parameters": {"test_share": float(self.export.test_share), "salt": self.export.salt},
-            "datasets": [_dataset(one) for one in {one.dataset.pk: one.dataset for one in self.sets}.values()],
+            "datasets": [dataset_as_dict(one) for one in {one.dataset.pk: one.dataset for one in self.sets}.values()],
             "templates": [_template(one) for one in {one.template.pk: one.template for one in self.sets}.values()],
             "instance_sets": [_instance_set(one) for one in self.sets],
             "counts": counts,
@@ -145,7 +145,7 @@ class _Builder:
         }
 
 
-def _dataset(dataset) -> dict[str, Any]:
+def dataset_as_dict(dataset: Dataset) -> dict[str, Any]:
     return {
         "name": dataset.name,
         "version": dataset.version,

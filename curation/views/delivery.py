@@ -173,10 +173,11 @@ def use_it(request: HttpRequest, export: Export) -> dict[str, Any]:
     url = request.build_absolute_uri(reverse("api_export_archive", args=[export.pk]))
     paths = list(export.files.values_list("path", flat=True))
     links = export.links.filter(revoked_at=None, expires_at__gt=timezone.now()).select_related("actor")
-    about = {"name": export.name, "kind": export.kind, "shape": export.shape, "paths": paths}
+    about = {"name": export.name, "kind": export.kind}
     return {
         "copy": copy,
-        "use": lines.context(url=url, **about),  # type: ignore[arg-type]
+        "shell": lines.shell_line(url=url, shape=export.shape, paths=paths, **about),
+        "python": lines.python_lines(**about),
         "links": links[:LINKS_SHOWN],
         "link_form": LinkForm(export=export),
     }

@@ -37,7 +37,7 @@ from curation.services.exports import prepared, repeat_export, request_export, r
 from curation.services.lineage import exports_with, lineage
 from curation.services.previewing import preview
 from curation.services.revoking import erase_person, revoke
-from curation.views.delivery import archive_response, file_response
+from curation.views.delivery import archive_response, file_response, use_it
 from jobs.requests import PageRequest
 
 PAGE = 50
@@ -106,7 +106,7 @@ def export(request: PageRequest, export_id: UUID) -> HttpResponse:
             for one in manifest.get("instance_sets", [])
         ],
     }
-    return render(request, "curation/export.html", context)
+    return render(request, "curation/export.html", context | use_it(request, found))
 
 
 @require_POST
