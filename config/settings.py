@@ -142,6 +142,7 @@ JOB_STALE_SECONDS = env.int("JOB_STALE_SECONDS", default=30)
 CELERY_BEAT_SCHEDULE = {
     "sweep-jobs": {"task": "jobs.sweep", "schedule": max(1.0, JOB_STALE_SECONDS / 3)},
     "expire-leases": {"task": "annotate.expire_leases", "schedule": 30.0},
+    "look-at-deliveries": {"task": "curation.look", "schedule": 30.0},
     "collect-garbage": {"task": "curation.collect_garbage", "schedule": crontab(hour=3, minute=30)},
     "refresh-agreement": {"task": "annotate.refresh_agreement", "schedule": 60.0},
 }
@@ -235,6 +236,12 @@ WHITENOISE_ALLOW_ALL_ORIGINS = False  # no other site has any use for them
 DATA_UPLOAD_MAX_MEMORY_SIZE = 10 * 1024 * 1024
 DATASET_UPLOAD_MAX_BYTES = env.int("DATASET_UPLOAD_MAX_BYTES", default=4 * 1024**3)
 JUDGEMENTS_UPLOAD_MAX_BYTES = env.int("JUDGEMENTS_UPLOAD_MAX_BYTES", default=64 * 1024 * 1024)
+# Exports are put here too: s3://bucket/prefix. The credentials are boto3's own business.
+PLUMBLINE_EXPORT_STORAGE = env("PLUMBLINE_EXPORT_STORAGE", default="")
+AWS_S3_ENDPOINT_URL = env("AWS_S3_ENDPOINT_URL", default=None)
+AWS_S3_REGION_NAME = env("AWS_S3_REGION_NAME", default=None)
+# Whether webhooks may lead into the network that this machine is in.
+PLUMBLINE_WEBHOOKS_TO_PRIVATE = env.bool("PLUMBLINE_WEBHOOKS_TO_PRIVATE", default=False)
 
 LANGUAGE_CODE = "en"
 LANGUAGES = [("en", _("English")), ("zh-hans", _("Simplified Chinese"))]

@@ -7,11 +7,12 @@ project: whoever oversees any project sees them, and whoever is manager or resea
 from uuid import UUID
 
 from django.core.exceptions import PermissionDenied
-from django.db.models import QuerySet
+from django.db.models import Q, QuerySet
 from django.http import Http404
 from django.utils.translation import gettext as _
 
 from annotate.access import OVERSEERS, Role, projects_of
+from annotate.models import Annotator
 from curation.models import Dataset, Export, InstanceSet, Template, TrainingRun
 
 EXPORTERS = (Role.MANAGER, Role.RESEARCHER)
@@ -82,6 +83,35 @@ def export_for(user, export_id: UUID) -> Export:
     if export is None:
         raise Http404(_("There is no such export, or you have no part in its project."))
     return export
+
+
+def makes_exports_of(user, export: Export) -> bool:
+    """Whether somebody may repeat and revoke an export that he sees."""
+    if export.project is None:
+        return makes_datasets(user)
+    return user.is_superuser or projects_of(user, EXPORTERS).filter(pk=export.project_id).exists()
+
+
+def check_makes(user, export: Export) -> None:
+    if not makes_exports_of(user, export):
+        raise PermissionDenied(_("Managers and researchers of the project may do this."))
+
+
+def annotator_for(user, pseudonym: str) -> Annotator:
+    """Somebody who is, or was, in a project that the user oversees, or whose imported judgements are."""
+    of = Q(enrolments__project__in=projects_of(user, OVERSEERS)) | Q(slots__project__in=projects_of(user, OVERSEERS))
+    found = Annotator.objects.filter(pseudonym=pseudonym)
+    if not user.is_superuser:
+        found = found.filter(of).distinct()
+    annotator = found.first()
+    if annotator is None:
+        raise Http404(_("There is no such annotator, or he is in no project of yours."))
+    return annotator
+
+
+def check_erases(user) -> None:
+    if not user.is_superuser:
+        raise PermissionDenied(_("Admins may do this."))
 
 
 def runs_of(user) -> QuerySet[TrainingRun]:

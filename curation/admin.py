@@ -1,5 +1,6 @@
 """The admin of what comes in and what goes out. A file is imported and an export started here; neither changes after."""
 
+from django import forms
 from django.contrib import admin
 from django.core.exceptions import ValidationError
 from django.template.loader import render_to_string
@@ -13,7 +14,7 @@ from curation.forms import AboutForm, DatasetForm, add_refusal
 from curation.models import Dataset, Export, InstanceSet, Template, TrainingRun
 from curation.reports import card_html, curves_of
 from curation.services.datasets import Known, request_import
-from curation.services.exports import request_export
+from curation.services.exports import prepared, request_export
 from curation.services.uploads import together
 from jobs.admin import ReadOnly
 
@@ -100,17 +101,33 @@ class InstanceSetAdmin(ReadOnly, PageAdmin):
     list_select_related = ["dataset", "template", "job", "actor"]
 
 
+class ExportAdminForm(forms.ModelForm):
+    """Asks as the page does, so that what the verb refuses stands in the form."""
+
+    def _post_clean(self):
+        given = self.cleaned_data
+        if self.errors or not given.get("project"):
+            if not self.errors:
+                self.add_error("project", _("Choose a project; instructions are exported on their page."))
+            return
+        try:
+            prepared(**given)
+        except ValidationError as error:
+            add_refusal(self, error)
+
+
 @admin.register(Export)
 class ExportAdmin(PageAdmin):
     page_name = "export"
-    list_display = ["id", "kind", "project", "state", "page", "actor", "created_at"]
-    list_filter = ["kind", "project"]
+    form = ExportAdminForm
+    list_display = ["id", "kind", "unit", "shape", "project", "state", "revoked_at", "page", "actor", "created_at"]
+    list_filter = ["kind", "unit", "shape", "project"]
     list_select_related = ["project", "job", "actor"]
-    fields = ["project", "test_share", "salt"]  # of preferences; one of instructions is started on its page
+    fields = ["project", "kind", "unit", "shape", "test_share", "salt", "ties", "margin", "reliability"]
     show_full_result_count = False
 
     def save_model(self, request, obj, form, change):
-        made = request_export(project=obj.project, actor=request.user, test_share=obj.test_share, salt=obj.salt)
+        made = request_export(actor=request.user, **form.cleaned_data)
         obj.pk, obj.created_at, obj._state.adding = made.pk, made.created_at, False
         self.message_user(request, _("The export has been started; its page shows how far it is."))
 

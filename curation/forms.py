@@ -6,7 +6,8 @@ from django.core.exceptions import ValidationError
 from django.utils.translation import gettext_lazy as _
 
 from annotate.access import Role, projects_of
-from curation.access import EXPORTERS, instance_sets_of
+from curation.access import instance_sets_of
+from curation.exporting.shapes import shapes_of
 from curation.models import Dataset, Export, InstanceSet, Template
 from curation.reading import PLAIN
 from curation.reading.shapes import AS_IT_IS, known
@@ -263,24 +264,10 @@ class HandoverForm(forms.Form):
         )
 
 
-class ExportForm(forms.ModelForm):
-    class Meta:
-        model = Export
-        fields = ["project", "test_share", "salt"]
-
-    def __init__(self, *args, user, **kwargs) -> None:
-        super().__init__(*args, **kwargs)
-        self.projects = projects_of(user, EXPORTERS)
-        field = self.fields["project"]
-        assert isinstance(field, forms.ModelChoiceField)
-        field.queryset = self.projects
-        field.required = True
-
-
 class SftExportForm(forms.ModelForm):
     class Meta:
         model = Export
-        fields = ["instance_sets", "test_share", "salt"]
+        fields = ["instance_sets", "shape", "test_share", "salt"]
         widgets = {"instance_sets": forms.CheckboxSelectMultiple}
 
     def __init__(self, *args, user, **kwargs) -> None:
@@ -289,6 +276,13 @@ class SftExportForm(forms.ModelForm):
         assert isinstance(field, forms.ModelMultipleChoiceField)
         field.queryset = instance_sets_of(user).filter(table__isnull=False)
         field.required = True
+        shapes = shapes_of(Export.Kind.SFT)
+        self.fields["shape"].required = False
+        self.fields["shape"].choices = [one for one in Export.Shape.choices if one[0] in shapes]  # type: ignore[attr-defined]
+
+    def options(self) -> dict:
+        """What `exports.request_sft_export` takes."""
+        return {name: value for name, value in self.cleaned_data.items() if value not in (None, "")}
 
 
 def add_refusal(form: forms.Form | forms.ModelForm, error: ValidationError) -> None:

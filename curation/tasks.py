@@ -3,7 +3,8 @@
 from celery import shared_task
 
 from curation.models import Coverage, Dataset, Export, InstanceSet
-from curation.services import blobs, coverage, datasets, exports, instances, shards
+from curation.models.delivery import ExportCopy
+from curation.services import blobs, coverage, datasets, delivery, exports, instances, shards, webhooks
 from jobs.services import attempt
 
 
@@ -41,8 +42,27 @@ def report_coverage(job_id: str) -> None:
 def build_export(job_id: str) -> None:
     with attempt(job_id) as job:
         if job:
-            export = Export.objects.select_related("project", "selection").get(job=job)
+            export = Export.objects.select_related("project", "selection", "settled", "since").get(job=job)
             exports.build_export(export=export, job=job)
+    delivery.look()
+
+
+@shared_task(name=delivery.COPY)
+def copy_export(job_id: str) -> None:
+    with attempt(job_id) as job:
+        if job:
+            copy = ExportCopy.objects.select_related("export").get(pk=job.parameters["copy"])
+            delivery.copy_export(copy=copy, job=job)
+
+
+@shared_task(name=delivery.LOOK, expires=60)
+def look() -> None:
+    delivery.look()
+
+
+@shared_task(name=webhooks.SEND)
+def send_webhook(delivery_id: str) -> None:
+    webhooks.send(delivery_id=delivery_id)
 
 
 @shared_task(name="curation.collect_garbage", expires=3600)

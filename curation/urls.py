@@ -1,6 +1,6 @@
 from django.urls import path
 
-from curation.views import datasets, exports, imports, reports
+from curation.views import datasets, delivery, exports, imports, reports, webhooks
 
 urlpatterns = [
     path("datasets/", datasets.datasets, name="datasets"),
@@ -18,10 +18,23 @@ urlpatterns = [
     path("instances/<uuid:set_id>/report/", reports.set_report, name="instances_report"),
     path("instances/report/", reports.all_report, name="all_report"),
     path("exports/", exports.exports, name="exports"),
-    path("exports/preferences/", exports.preference_export_new, name="preference_export_new"),
+    path("exports/judgements/", exports.project_export_new, name="project_export_new"),
     path("exports/instructions/", exports.sft_export_new, name="sft_export_new"),
     path("exports/<uuid:export_id>/", exports.export, name="export"),
+    path("exports/<uuid:export_id>/repeat/", exports.export_repeat, name="export_repeat"),
+    path("exports/<uuid:export_id>/revoke/", exports.export_revoke, name="export_revoke"),
+    path("exports/<uuid:export_id>/row/", exports.export_row, name="export_row"),
+    path("exports/of/<slug:pseudonym>/", exports.person_exports, name="person_exports"),
     path("exports/<uuid:export_id>/archive/", exports.archive, name="export_archive"),
     path("exports/<uuid:export_id>/files/<path:path>", exports.export_file, name="export_file"),
+    path("exports/<uuid:export_id>/copy/", delivery.copy_again, name="export_copy_again"),
+    path("exports/<uuid:export_id>/links/", delivery.link_new, name="link_new"),
+    path("exports/<uuid:export_id>/links/<uuid:link_id>/revoke/", delivery.link_revoke, name="link_revoke"),
+    path("exports/links/<uuid:link_id>/", delivery.signed_download, name="signed_download"),
+    path("webhooks/", webhooks.webhooks, name="webhooks"),
+    path("webhooks/<uuid:webhook_id>/", webhooks.webhook, name="webhook"),
+    path("webhooks/<uuid:webhook_id>/test/", webhooks.webhook_test, name="webhook_test"),
+    path("webhooks/<uuid:webhook_id>/switch/", webhooks.webhook_switch, name="webhook_switch"),
+    path("webhooks/deliveries/<uuid:delivery_id>/again/", webhooks.webhook_again, name="webhook_again"),
     path("training-runs/<uuid:run_id>/", exports.training_run, name="training_run"),
 ]

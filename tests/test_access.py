@@ -49,7 +49,9 @@ from annotate.services.agreement import measure_and_keep
 from annotate.services.ledger import submit
 from annotate.services.tasks import NewCompletion, NewTask, add_tasks
 from annotate.services.tokens import hashed, issue_token, revoke_token
-from curation.models import Export, TrainingRun
+from curation.models import Export, ExportCopy, TrainingRun
+from curation.services import webhooks
+from curation.services.delivery import make_link
 from curation.services.exports import request_export
 from curation.services.training import start_run
 from curation.tasks import build_export
@@ -143,6 +145,7 @@ def site(world) -> Site:
     particular |= {"invitation": {"code": Invitation.objects.latest("pk").code}}
     particular |= {"gold_case": {"task": world.tasks(1, purpose="gold")[0].pk}}
     particular |= {"mark": {"answer": written_in_the_test(world).pk}}
+    arguments |= of_delivery(world, export)
     arguments |= {"question": world.project.preference_question.key, "task": decided(world).pk}
     return Site(world, arguments, particular | people(world), sft)
 
@@ -172,7 +175,7 @@ def people(world: World) -> dict[str, dict[str, Any]]:
     comment = Feedback.objects.create(annotation=annotation, author=world.users["rita"], text="Look again.")
     world.tasks(1, purpose="calibration")
     by_name: dict[str, dict[str, Any]] = {
-        name: {"pseudonym": ana.pseudonym} for name in ("annotator", "annotator_decide")
+        name: {"pseudonym": ana.pseudonym} for name in ("annotator", "annotator_decide", "person_exports")
     }
     by_name |= {name: {"batch": 0} for name in ("calibration_round", "calibration_open")}
     by_name |= {"appeal": {"pk": first.pk}, "appeal_reply": {"pk": appeal.pk}, "feedback_seen": {"pk": comment.pk}}
@@ -189,6 +192,16 @@ def written_in_the_test(world: World) -> Answer:
     )  # fmt: skip
     given = Given(world.project.questions.get(key="written"), value={"text": "Which is which.", "from": None})
     return submit(slot=slot, answers=[given], idempotency_key=uuid4()).answers.get()
+
+
+def of_delivery(world: World, export: Export) -> dict[str, Any]:
+    """A link to the export, its copy in object storage, and a webhook to which something was sent."""
+    ExportCopy.objects.create(export=export, folder=export.name)
+    link, _token = make_link(export=export, actor=world.users["mina"])
+    made = {"url": "https://example.org/", "events": ["export.built"], "actor": world.users["mina"]}
+    webhook = webhooks.make_webhook(project=world.project, **made)
+    delivery = webhooks.test(webhook=webhook)
+    return {"link_id": link.pk, "webhook_id": webhook.pk, "delivery_id": delivery.pk}
 
 
 def decided(world: World) -> Task:
@@ -317,11 +330,24 @@ EXPECTED = {
     "all_report": (OVERSEERS, "302 404 404 403 302 302"),
     "templates_catalogue": (MAKERS, NOT_SO_PAGE),
     "exports": (SIGNED_IN, NOT_SO_PAGE),
-    "preference_export_new": (MAKERS, MAKERS_POST),
+    "project_export_new": (MAKERS, MAKERS_POST),
     "sft_export_new": (MAKERS, MAKERS_POST),
     "export": (OVERSEERS, NOT_SO_PAGE),
+    "export_repeat": (NOT_SO_PAGE, "302 404 404 403 302 302"),
+    "export_revoke": (NOT_SO_PAGE, "302 404 404 403 302 302"),
+    "export_row": (OVERSEERS, NOT_SO_PAGE),
+    "person_exports": (OVERSEERS, "302 404 404 403 403 422"),
     "export_archive": (OVERSEERS, NOT_SO_PAGE),
     "export_file": (OVERSEERS, NOT_SO_PAGE),
+    "export_copy_again": (NOT_SO_PAGE, "302 404 404 302 302 302"),
+    "link_new": (NOT_SO_PAGE, "302 404 404 422 422 422"),
+    "link_revoke": (NOT_SO_PAGE, "302 404 404 302 302 302"),
+    "signed_download": (NO_SUCH, NOT_SO),  # without the token, which no page shows again
+    "webhooks": (MAKERS, MAKERS_POST),
+    "webhook": (MAKERS, NOT_SO_PAGE),
+    "webhook_test": (NOT_SO_PAGE, "302 404 404 403 302 302"),
+    "webhook_switch": (NOT_SO_PAGE, "302 404 404 403 302 302"),
+    "webhook_again": (NOT_SO_PAGE, "302 404 404 403 302 302"),
     "training_run": (OVERSEERS, NOT_SO_PAGE),
     "api_projects": ("401 200 200 200 200 200", NOT_SO_API),
     "api_project_agreement": ("401 404 403 200 200 200", NOT_SO_API),
@@ -340,8 +366,15 @@ EXPECTED = {
     "api_instance_tasks": (NOT_SO_API, MAKERS_API),
     "api_exports": ("401 200 200 200 200 200", "401 400 400 400 400 400"),
     "api_export": (OVERSEERS_API, NOT_SO_API),
+    "api_export_row": ("401 404 404 404 404 404", NOT_SO_API),
     "api_export_archive": (OVERSEERS_API, NOT_SO_API),
     "api_export_file": (OVERSEERS_API, NOT_SO_API),
+    "api_links": (OVERSEERS_API, "401 404 404 201 201 201"),
+    "api_link_revoke": (NOT_SO_API, "401 404 404 204 204 204"),
+    "api_webhooks": ("401 404 404 403 200 200", MAKERS_API),
+    "api_webhook": ("401 404 404 403 200 200", MAKERS_API),
+    "api_deliveries": ("401 404 404 403 200 200", "401 404 404 403 202 202"),
+    "api_delivery_again": (NOT_SO_API, "401 404 404 403 204 204"),
     "api_runs": (NOT_SO_API, "401 400 400 400 400 400"),
     "api_run_metrics": (NOT_SO_API, "401 404 404 404 400 404"),
     "api_run_finish": (NOT_SO_API, "401 404 404 404 400 404"),
@@ -528,7 +561,11 @@ def test_the_walk_would_see_the_name_of_a_model_and_an_inline_script(site):
         ("annotate_enrolment", {"project": "PROJECT", "user": "OTTO"}),
         ("annotate_invitation", {"project": "PROJECT", "people": 3, "days": 14}),
         ("annotate_apitoken", {"user": "OTTO", "name": "mine", "scopes": ["projects:read"]}),
-        ("curation_export", {"project": "PROJECT", "test_share": "0.1", "salt": "x"}),
+        (
+            "curation_export",
+            {"project": "PROJECT", "kind": "ranking", "unit": "consensus", "shape": "oasst", "ties": "drop"}
+            | {"reliability": "equal", "test_share": "0.1", "salt": "x"},
+        ),
         (
             "auth_user",
             {"username": "new", "usable_password": "true", "password1": "lapis-2731", "password2": "lapis-2731"},
@@ -571,8 +608,19 @@ ENDPOINTS = [
     ("get", "api_exports", "exports:read", 200),
     ("post", "api_exports", "exports:write", 400),
     ("get", "api_export", "exports:read", 200),
+    ("get", "api_export_row", "exports:read", 404),  # without the name of a row
     ("get", "api_export_archive", "exports:read", 200),
     ("get", "api_export_file", "exports:read", 200),
+    ("get", "api_links", "exports:read", 200),
+    ("post", "api_links", "exports:write", 201),
+    ("post", "api_link_revoke", "exports:write", 204),
+    ("get", "api_webhooks", "exports:read", 200),
+    ("post", "api_webhooks", "exports:write", 400),
+    ("get", "api_webhook", "exports:read", 200),
+    ("post", "api_webhook", "exports:write", 400),
+    ("get", "api_deliveries", "exports:read", 200),
+    ("post", "api_deliveries", "exports:write", 202),
+    ("post", "api_delivery_again", "exports:write", 204),
     ("post", "api_runs", "training:write", 400),
     ("post", "api_run_metrics", "training:write", 400),
     ("post", "api_run_finish", "training:write", 400),

@@ -279,7 +279,7 @@ def test_text_of_data_templates_and_trainers_is_shown_as_text(world):
         "mina": [
             f"/datasets/{over.pk}/", f"/datasets/{refused.pk}/", f"/datasets/{over.pk}/about/", f"/datasets/{over.pk}/templates/new/",
             f"/datasets/{over.pk}/templates/new/?from={by.pk}", f"/templates/{by.pk}/", f"/templates/{failing.pk}/",
-            f"/instances/{made.pk}/", f"/instances/{failed.pk}/", "/exports/preferences/", "/exports/instructions/",
+            f"/instances/{made.pk}/", f"/instances/{failed.pk}/", "/exports/judgements/", "/exports/instructions/",
             f"/exports/instructions/?salt={EVIL_NAME}&set={EVIL_NAME}", f"/exports/{export.pk}/", f"/training-runs/{run.pk}/",
         ],
         "ada": [
@@ -379,7 +379,7 @@ def test_a_preview_begins_where_there_are_rows(world, start):
 
 def test_rubbish_in_the_address_of_a_new_export_is_no_error(world):
     client = world.client("mina")
-    for path in ("preferences", "instructions"):
+    for path in ("judgements", "instructions"):
         for query in (
             "project=x",
             "project=%00",
@@ -392,7 +392,7 @@ def test_rubbish_in_the_address_of_a_new_export_is_no_error(world):
             assert client.get(f"/exports/{path}/?{query}").status_code == 200, query
 
 
-@pytest.mark.parametrize("path", ["/exports/preferences/", "/exports/instructions/"])
+@pytest.mark.parametrize("path", ["/exports/judgements/", "/exports/instructions/"])
 def test_an_export_that_cannot_be_comes_back_with_why(world, path):
     library.template(library.dataset(library.rows(3)))
     client = world.client("mina")
@@ -519,7 +519,7 @@ def test_who_only_looks_is_offered_nothing_to_change(world):
             reverse("template_new", args=[over.pk]),
             reverse("dataset_about", args=[over.pk]),
             reverse("instances_new", args=[by.pk, over.pk]),
-            reverse("preference_export_new"),
+            reverse("project_export_new"),
             reverse("sft_export_new"),
         ):
             assert (address in shown) is offered, (name, address)

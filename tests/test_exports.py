@@ -13,9 +13,9 @@ from annotate.models import Annotator
 from annotate.services import ledger
 from annotate.services.enrolments import enrol
 from annotate.services.tasks import NewCompletion, NewTask, add_tasks, sha256
+from curation.exporting.splits import is_held_out
 from curation.models import Export
-from curation.pairs import is_held_out
-from curation.services import blobs, exports, preference_export
+from curation.services import blobs, exports, loading, selecting
 from curation.tasks import build_export
 from jobs.models import Job
 
@@ -30,7 +30,7 @@ def export(world, **options) -> Export:
 
 
 def rows_of(made: Export) -> list[dict]:
-    paths = made.files.filter(path__endswith=".parquet").exclude(path="selection.parquet")
+    paths = made.files.filter(path__startswith=f"{made.kind}/")
     return [row for file in paths for row in pq.read_table(blobs.file_of(file.blob)).to_pylist()]
 
 
@@ -58,15 +58,19 @@ def test_rows_are_the_strict_pairs_with_prompt_and_messages(world):
         "rank_gap": 1,
         "prompt_id": task.prompt_sha256,
         "pair_id": found[0]["pair_id"],
+        "row_id": f"{found[0]['pair_id']}/{annotation.pk}",
         "question": "overall",
         "task": task.name,
+        "language": "",
         "annotation": annotation.pk,
+        "annotations": [annotation.pk],
         "annotator": world.annotator("ana").pseudonym,
+        "annotators": [world.annotator("ana").pseudonym],
         "split_group": task.split_group,
     }
     assert made.manifest["counts"] == {
-        "annotators_person": 1, "comparisons": 3, "empty_outputs": 0, "judgements": 1, "prompts": 1,
-        "prompts_in_both_splits": 0, "rows": 2, "ties": 1,
+        "annotators_person": 1, "comparisons": 3, "judgements": 1, "prompts": 1, "prompts_in_both_splits": 0, "rows": 2,
+        "ties": 1, "ties_dropped": 1, "unknown": 0, "unordered": 0,
     }  # fmt: skip
 
 
@@ -93,7 +97,7 @@ def test_the_manifest_tells_the_truth_about_every_file(world):
 def test_batches_leave_no_trace_in_the_bytes(world, monkeypatch):
     judged(world, 8)
     first = export(world)
-    monkeypatch.setattr(preference_export, "BATCH", 3)
+    monkeypatch.setattr(loading, "BATCH", 3)
     assert export(world).manifest_sha256 == first.manifest_sha256
 
 
@@ -109,7 +113,7 @@ def test_a_build_that_was_killed_goes_on_from_its_selection(world):
     judged(world)
     killed = exports.request_export(project=world.project, actor=None, send=False)
     with blobs.workspace("test") as folder:
-        preference_export._select(killed, killed.project.preference_question, folder)
+        selecting.select(killed, folder)
     world.tasks()
     world.answer(world.claim("ana"), 3, 2, 1)  # arrives after the selection, before the second attempt
     build_export(str(killed.job_id))
@@ -139,7 +143,7 @@ def test_nothing_to_export_is_a_failed_job_that_says_so(world):
     made = export(world)
     made.job.refresh_from_db()
     assert (made.built, made.job.state) == (False, Job.State.FAILED)
-    assert "no preference to export yet" in made.job.error
+    assert "nothing to export yet" in made.job.error
 
 
 def test_an_empty_output_gives_no_row_and_is_counted(world):
@@ -176,7 +180,7 @@ def test_a_share_that_makes_no_sense_is_refused_and_leaves_no_job(world, share):
 def test_the_command_writes_the_same_folder(world, tmp_path):
     judged(world)
     made = export(world)
-    call_command("export_preferences", "kitchen", out=tmp_path / "out")
+    call_command("export_project", "kitchen", out=tmp_path / "out")
     for file in made.files.all():
         assert (tmp_path / "out" / file.path).read_bytes() == blobs.file_of(file.blob).read_bytes()
 

@@ -11,8 +11,8 @@ import pyarrow.parquet as pq
 import pytest
 from django.core.exceptions import ValidationError
 
+from curation.exporting.splits import is_held_out
 from curation.models import Export
-from curation.pairs import is_held_out
 from curation.services import blobs, sft_export
 from curation.services import instances as instance_verbs
 from curation.services.exports import request_sft_export
@@ -63,6 +63,7 @@ def test_a_row_is_a_prompt_and_a_completion_with_where_they_come_from(world):
     assert rows_of(export) == {
         "train": [
             {
+                "row_id": "texts@1/shorter@1#1",
                 "prompt": [{"role": "user", "content": "Say it shorter: A long text, number 1."}],
                 "completion": [{"role": "assistant", "content": "Text 1."}],
                 "instance": "texts@1/shorter@1#1",
@@ -76,7 +77,8 @@ def test_a_row_is_a_prompt_and_a_completion_with_where_they_come_from(world):
         ]
     }
     assert [file.path for file in export.files.all()] == [
-        "README.md", "jsonl/train.jsonl", "manifest.json", "sft/train-00000-of-00001.parquet",
+        "README.md", "charts/lengths-characters.svg", "jsonl/train.jsonl", "manifest.json",
+        "sft/train-00000-of-00001.parquet", "verify.py",
     ]  # fmt: skip
 
 
@@ -200,7 +202,7 @@ def test_the_manifest_says_what_is_in_it(world):
     manifest = export.manifest
     assert {name: manifest[name] for name in ("format", "format_version", "kind", "unit", "parameters")} == {
         "format": "plumbline-export",
-        "format_version": 1,
+        "format_version": 2,
         "kind": "sft",
         "unit": "instance",
         "parameters": {"test_share": 0.3, "salt": "x"},
@@ -250,8 +252,8 @@ def test_the_card_stays_a_card_whatever_people_wrote(world):
         {"split": "train", "path": "sft/train-00000-of-00001.parquet"}
     ]
     row = next(line for line in body.splitlines() if "alert" in line)
-    assert row == r"| texts 1 | CC0-1.0 | en | 3 | a \| b # \<script>alert(1)\</script> |"
-    assert r"x \| y \<b>\`@1 |" in body
+    assert row == r"| texts 1 | CC0-1.0 | en | 3 | a \| b \# \<script\>alert(1)\</script\> |"
+    assert r"x \| y \<b\>\`@1 |" in body
     assert "\n# <" not in body
 
 

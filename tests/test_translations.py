@@ -315,7 +315,7 @@ def addresses(world) -> dict[str, tuple[str, str]]:
         "instructions": ("mina", f"/exports/{sft.pk}/"),
         "preferences": ("mina", f"/exports/{pairs.pk}/"),
         "new instructions": ("mina", "/exports/instructions/"),
-        "new preferences": ("mina", "/exports/preferences/"),
+        "new preferences": ("mina", "/exports/judgements/"),
         "training run": ("mina", f"/training-runs/{run.pk}/"),
         "nothing": ("mina", "/no-such-page/"),
         "email": ("mina", "/accounts/email/"),

@@ -11,7 +11,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-FORMAT, FORMAT_VERSION = "plumbline-export", 1
+FORMAT, FORMAT_VERSIONS = "plumbline-export", (1, 2)
+SHAPE = "trl"  # of the shapes of version 2 the one that is read here; version 1 had no other
 
 MESSAGES = pa.list_(pa.struct([("role", pa.string()), ("content", pa.string())]))
 PREFERENCE_SCHEMA = pa.schema(
@@ -22,10 +23,14 @@ PREFERENCE_SCHEMA = pa.schema(
         ("weight", pa.float64()),
         ("prompt_id", pa.string()),
         ("pair_id", pa.string()),
-        ("annotator", pa.string()),
         ("split_group", pa.string()),
     ]
 )
+ANNOTATOR = pa.field("annotator", pa.string())  # of a judgement; a consensus is nobody's
+OPTIONAL = {  # columns that are read when they are asked for, and the option of an export that makes them
+    "margin": "a margin",
+    "soft_label": "ties as soft labels, or of unit consensus",
+}
 SFT_SCHEMA = pa.schema(
     [
         ("prompt", MESSAGES),
@@ -38,7 +43,7 @@ SFT_SCHEMA = pa.schema(
         ("split_group", pa.string()),
     ]
 )
-UNITS = {"preference": "judgement", "sft": "instance"}  # what a row is, for each kind that is read here
+UNITS = {"preference": ("judgement", "consensus"), "sft": ("instance",)}  # what a row may be, by kind
 DOWNLOAD_AGAIN = "Download or export the folder again; do not edit an export by hand."
 
 
@@ -54,9 +59,23 @@ class Export:
     manifest: dict[str, Any]
     manifest_sha256: str
 
-    def preference_rows(self, split: str) -> pa.Table:
-        """The judgement rows of a split, in file order, in the columns of PREFERENCE_SCHEMA; no rows if it has none."""
-        return self._rows("preference", split, PREFERENCE_SCHEMA)
+    @property
+    def is_consensus(self) -> bool:
+        return self.manifest["unit"] == "consensus"
+
+    def preference_rows(self, split: str, *optional: str) -> pa.Table:
+        """The pairs of a split, in file order, in the columns of PREFERENCE_SCHEMA; no rows if it has none.
+
+        With `annotator` too where a row is one person's judgement. `optional`: columns of OPTIONAL. Raises Refused for one
+        that the export does not have.
+        """
+        for name in optional:
+            if name not in self.manifest.get("row_schema", {}):
+                raise Refused(f"the export has no column {name}. Make one with {OPTIONAL[name]}, or do without.")
+        schema = PREFERENCE_SCHEMA if self.is_consensus else PREFERENCE_SCHEMA.append(ANNOTATOR)
+        for name in optional:
+            schema = schema.append(pa.field(name, pa.float64()))
+        return self._rows("preference", split, schema)
 
     def sft_rows(self, split: str) -> pa.Table:
         """The instances of a split, in file order, in the columns of SFT_SCHEMA; no rows if it has none."""
@@ -100,16 +119,18 @@ def open_export(path: Path, *kinds: str) -> Export:
     try:
         manifest = json.loads(raw)
         found = {key: manifest.get(key) for key in ("format", "format_version", "kind", "unit")}
+        found["shape"] = manifest.get("shape", SHAPE)
     except (ValueError, AttributeError) as error:
         raise Refused(f"manifest.json: not a JSON object ({error}). {DOWNLOAD_AGAIN}") from error
-    kind = found["kind"] if found["kind"] in kinds else kinds[0]
-    expected = {"format": FORMAT, "format_version": FORMAT_VERSION, "kind": kind, "unit": UNITS[kind]}
-    for key, value in expected.items():
-        if found[key] != value:
+    units = UNITS[found["kind"] if found["kind"] in kinds else kinds[0]]
+    expected = {"format": (FORMAT,), "format_version": FORMAT_VERSIONS, "kind": kinds, "unit": units, "shape": (SHAPE,)}
+    for key, values in expected.items():
+        if found[key] not in values:
+            versions = " or ".join(map(str, FORMAT_VERSIONS))
             raise Refused(
-                f"manifest.json: {key}: expected {value!r}, found {found[key]!r}. Make an export that this command "
-                f"reads (kind {' or '.join(kinds)}, {FORMAT} version {FORMAT_VERSION}), or use the Plumbline release "
-                "that made this one."
+                f"manifest.json: {key}: expected {' or '.join(map(repr, values))}, found {found[key]!r}. Make an export "
+                f"that this command reads (kind {' or '.join(kinds)}, shape {SHAPE}, {FORMAT} version {versions}), or use "
+                "the Plumbline release that made this one."
             )
     files, splits = manifest.get("files"), manifest.get("splits")
     if not isinstance(files, list) or not files or not isinstance(splits, dict):
@@ -142,17 +163,22 @@ def _check_file(root: Path, entry: Any) -> None:
 
 
 def _check_rows(rows: pa.Table, split: str) -> None:
-    """Raise Refused for a null, no messages or a weight that is no positive number: all train in silence."""
+    """Raise Refused for a null, no messages or a number that cannot be one of its column: all train in silence."""
     for name in rows.column_names:
         column, faults = rows[name], rows[name].null_count
         if rows.schema.field(name).type == MESSAGES:
             messages = pc.list_flatten(column)
             faults += pc.sum(pc.equal(pc.list_value_length(column), 0)).as_py() or 0
             faults += sum(pc.struct_field(messages, part).null_count for part in ("role", "content"))
-        elif name == "weight":
+        elif name in ("weight", "margin"):
             faults += pc.sum(pc.invert(pc.and_(pc.is_finite(column), pc.greater(column, 0)))).as_py() or 0
+        elif name == "soft_label":
+            within = pc.and_(pc.greater_equal(column, 0), pc.less_equal(column, 1))
+            faults += pc.sum(pc.invert(within)).as_py() or 0
         if faults:
-            raise Refused(f"split {split}, column {name}: {faults} values are null, empty or no positive number.")
+            raise Refused(
+                f"split {split}, column {name}: {faults} values are null, empty or no number that may be there."
+            )
 
 
 def check_held_out(train: pa.Table, test: pa.Table) -> None:

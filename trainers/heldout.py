@@ -52,9 +52,12 @@ def hits(chosen: Sequence[float], rejected: Sequence[float]) -> list[float]:
 def others_agree(rows: Sequence[dict[str, Any]]) -> list[float | None]:
     """For each row, the share of other people's judgements of its pair that chose the same text; None if no others.
 
-    A pair is a `pair_id`, a person an `annotator`. This is the chance that a random other judgement agrees.
+    A pair is a `pair_id`, a person an `annotator`. This is the chance that a random other judgement agrees. Rows of a
+    consensus have no `annotator`, so none has others.
     """
     judged = defaultdict(list)
+    if rows and "annotator" not in rows[0]:
+        return [None] * len(rows)
     for row in rows:
         judged[row["pair_id"]].append((row["annotator"], row["chosen"]))
     shares: list[float | None] = []
@@ -76,7 +79,11 @@ def figures(
     prompts = [row["prompt_id"] for row in rows]
     model = hits([score(row, "chosen") for row in rows], [score(row, "rejected") for row in rows])
     length = hits(*([sum(len(m["content"]) for m in row[side]) for row in rows] for side in ("chosen", "rejected")))
-    result = no_figures("no held-out pair has two judges")
+    result = no_figures(
+        "no held-out pair has two judges"
+        if "annotator" in rows[0]
+        else "a row is a consensus, not a person's judgement"
+    )
     result["accuracy"] = rate(model, prompts, seed=seed)
     result["longer_answer"] = rate(length, prompts, seed=seed)
     people = {at: share for at, share in enumerate(others_agree(rows)) if share is not None}

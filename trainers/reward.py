@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from trainers import run
 from trainers.card import REWARD_FIGURES, figures_as_text, reward_card
-from trainers.export import Export, open_export
+from trainers.export import OPTIONAL, Export, Refused, open_export
 from trainers.heldout import figures, no_figures
 
 if TYPE_CHECKING:
@@ -23,6 +23,8 @@ if TYPE_CHECKING:
 
     from trainers.report import ReportCallback, TrainingRun
     from trainers.weighted import WeightedRewardTrainer
+
+TIE = 0.5  # the soft label of one
 
 
 def parse(argv: list[str]) -> argparse.Namespace:
@@ -35,7 +37,10 @@ def parse(argv: list[str]) -> argparse.Namespace:
         row="pairs",
         rates="1e-5; with --lora 1e-4",
     )
-    parser.add_argument("--no-weights", action="store_true", help="count every judgement the same, whatever its weight")
+    add = parser.add_argument
+    add("--no-weights", action="store_true", help="count every row the same, whatever its weight")
+    add("--margin", action="store_true", help="scores must differ by the margin of the row, which the export must have")
+    add("--soft-labels", action="store_true", help="the export's chance that chosen is better is what scores predict")
     return run.parse(parser, argv, full=1e-5, lora=1e-4)
 
 
@@ -43,8 +48,23 @@ def main(argv: list[str]) -> int:
     """Check the export, train, measure, write, report. Returns 0; raises Refused before anything is written."""
     args = parse(argv)
     export = open_export(args.export_dir, "preference")
-    splits = run.read_splits(args, export, export.preference_rows)
+    optional = optional_columns(args, export)
+    splits = run.read_splits(args, export, lambda split: export.preference_rows(split, *optional))
     return run.reported(args, export, "reward", lambda report_to: train_and_measure(args, export, splits, report_to))
+
+
+def optional_columns(args: argparse.Namespace, export: Export) -> list[str]:
+    """What the loss needs beside the usual columns. Raises Refused for what cannot be in one loss."""
+    if args.margin and args.soft_labels:
+        raise Refused(
+            "--margin and --soft-labels: both say how sure a pair is, so they are never in one loss. Give one of the two."
+        )
+    if (export.manifest.get("parameters") or {}).get("ties") == "soft" and not args.soft_labels:
+        raise Refused(
+            "the export holds ties as rows with soft label 0.5: without it they would be learnt as preferences. Give "
+            "--soft-labels, or make an export that leaves ties out."
+        )
+    return ["margin"] * args.margin + ["soft_label"] * args.soft_labels
 
 
 def train_and_measure(
@@ -55,6 +75,7 @@ def train_and_measure(
 
     began = time.monotonic()
     model, tokenizer, notes = load(args)
+    notes += notes_on_rows(args, export)
     print("".join(f"Note: {note}.\n" for note in notes), end="")
     used, rows = run.usable(args, splits, lambda table: encode(table, tokenizer, args.max_length), ["over_max_length"])
 
@@ -73,6 +94,21 @@ def train_and_measure(
     (args.output / "README.md").write_text(card, encoding="utf-8")
     print(figures_as_text(held_out, REWARD_FIGURES, "prompts"), f"Written to {args.output}. {cost}.", sep="\n")
     return results, card
+
+
+def notes_on_rows(args: argparse.Namespace, export: Export) -> list[str]:
+    """What the card has to say of rows that are not plain judgements."""
+    notes = []
+    if export.is_consensus:
+        notes.append("a row is what the judgements of a task come to, so there is no human reference")
+    if args.margin:
+        notes.append("the loss takes the margin of a row off the difference of its two scores")
+    if args.soft_labels:
+        notes.append(
+            "the loss is that of soft labels: the chance that the chosen text is better, a tie counted half; held-out rows "
+            "with soft label 0.5 are in no figure"
+        )
+    return notes
 
 
 def load(args: argparse.Namespace) -> tuple["PreTrainedModel", "PreTrainedTokenizerBase", list[str]]:
@@ -123,10 +159,11 @@ def make_trainer(
     from trainers.weighted import WeightedCollator, WeightedRewardTrainer
 
     weight = np.ones(len(rows)) if args.no_weights else np.array(rows["weight"])
+    columns = ["chosen_ids", "rejected_ids", *(name for name in OPTIONAL if name in rows.column_names)]
     trainer = WeightedRewardTrainer(
         model=model,
         processing_class=tokenizer,
-        train_dataset=rows.select_columns(["chosen_ids", "rejected_ids"]).add_column("weight", weight / weight.mean()),
+        train_dataset=rows.select_columns(columns).add_column("weight", weight / weight.mean()),
         data_collator=WeightedCollator(pad_token_id=tokenizer.pad_token_id),
         callbacks=[callback],
         # With a task type other than SEQ_CLS the score head would stay as it was drawn, in silence.
@@ -143,6 +180,10 @@ def measure(
     """The figures of trainers/heldout.py for the model as it is now."""
     if reason := run.no_test_rows(counts):
         return no_figures(reason)
+    if args.soft_labels:
+        rows = rows.filter(lambda row: row["soft_label"] != TIE)
+        if not len(rows):
+            return no_figures("all test rows are ties")
     scores = score(trainer, {tuple(row[side]) for row in rows for side in ("chosen_ids", "rejected_ids")})
     return figures(rows.to_list(), lambda row, side: scores[tuple(row[f"{side}_ids"])], seed=args.seed)
 

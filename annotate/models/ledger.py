@@ -50,6 +50,7 @@ class Slot(models.Model):
     class HeldFor(models.TextChoices):
         PAUSE = "pause", _("its annotator is paused")
         GUIDELINE = "guideline", _("the task was opened again for a new guideline")
+        ERASED = "erased", _("its annotator was erased")
 
     class Skip(models.TextChoices):
         HARD = "hard", _("too hard for me")

@@ -7,6 +7,8 @@ known of it and it is left out. "Neither" and "not rankable" prefer nothing.
 from collections.abc import Iterator
 from typing import Any
 
+from django.db.models.fields.json import KeyTextTransform
+
 from annotate.models import PairAnswer, RankItem
 
 Tiers = dict[int, int | None]
@@ -21,9 +23,8 @@ def tiers_of(**answers: Any) -> Iterator[tuple[int, Tiers]]:
     """
     where = {f"answer__{name}": value for name, value in answers.items()}
     items = RankItem.objects.filter(**where).order_by("answer_id", "completion__position")
-    rows = items.values_list(
-        "answer_id", "answer__annotation_id", "completion_id", "tier", "answer__question__settings__unranked"
-    )
+    said = KeyTextTransform("unranked", "answer__question__settings")  # as text: else JSON is read for each row
+    rows = items.values_list("answer_id", "answer__annotation_id", "completion_id", "tier", said)
     before, annotation, tiers = None, 0, Tiers()
     for answer, of, completion, tier, unranked in rows.iterator(chunk_size=5000):
         if answer != before:

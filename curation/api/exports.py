@@ -4,11 +4,11 @@ from typing import Any
 from uuid import UUID
 
 from django.core.exceptions import ValidationError
-from django.http import FileResponse, StreamingHttpResponse
+from django.http.response import HttpResponseBase
 from django.urls import reverse
 from django.utils.translation import gettext as _
 from drf_spectacular.types import OpenApiTypes
-from drf_spectacular.utils import extend_schema
+from drf_spectacular.utils import OpenApiParameter, extend_schema
 from rest_framework import generics, serializers, status
 from rest_framework.exceptions import NotFound
 from rest_framework.renderers import BaseRenderer, JSONRenderer
@@ -18,6 +18,7 @@ from rest_framework.views import APIView
 
 from annotate.access import project_for
 from annotate.errors import Refused
+from annotate.models import Annotation
 from curation.access import (
     EXPORTERS,
     check_makes_datasets,
@@ -27,10 +28,12 @@ from curation.access import (
     runs_of,
 )
 from curation.api.datasets import refusal
+from curation.api.delivery import built_export
 from curation.models import Export, TrainingRun
 from curation.services import training
 from curation.services.exports import request_export, request_sft_export
-from curation.views.exports import archive_response, file_response
+from curation.services.lineage import lineage
+from curation.views.delivery import archive_response, file_response
 
 
 class ExportSerializer(serializers.ModelSerializer):
@@ -45,10 +48,19 @@ class ExportSerializer(serializers.ModelSerializer):
         fields = [
             "id",
             "kind",
+            "unit",
+            "shape",
             "project",
             "instance_sets",
             "test_share",
             "salt",
+            "ties",
+            "margin",
+            "reliability",
+            "filters",
+            "since",
+            "revoked_at",
+            "revoked_because",
             "state",
             "error",
             "manifest",
@@ -58,14 +70,35 @@ class ExportSerializer(serializers.ModelSerializer):
 
 
 class NewExportSerializer(serializers.ModelSerializer):
-    """Of a project its preference pairs; of instance sets their instructions. One of the two is needed."""
+    """Of a project what people judged; of instance sets their instructions. One of the two is needed.
+
+    `filters`: batches, epochs, states, answered_from, answered_until, least_confidence, people_held_out, purpose.
+    """
 
     project = serializers.SlugField(required=False)
     instance_sets = serializers.ListField(child=serializers.UUIDField(), required=False, allow_empty=False)
 
     class Meta:
         model = Export
-        fields = ["project", "instance_sets", "test_share", "salt"]
+        fields = [
+            "project",
+            "instance_sets",
+            "kind",
+            "unit",
+            "shape",
+            "test_share",
+            "salt",
+            "ties",
+            "margin",
+            "reliability",
+            "filters",
+            "since",
+        ]
+
+    def validate_filters(self, given):
+        if not isinstance(given, dict):
+            raise serializers.ValidationError(_("An object of filters is needed here."))
+        return given
 
     def validate(self, given):
         if ("project" in given) == ("instance_sets" in given):
@@ -88,17 +121,25 @@ class ExportList(generics.ListAPIView):
         asked = NewExportSerializer(data=request.data)
         asked.is_valid(raise_exception=True)
         given = asked.validated_data
+        if given.get("since"):
+            export_for(request.user, given["since"].pk)  # what one may not know of is not found
         try:
             if "project" in given:
                 project = project_for(request.user, given.pop("project"), EXPORTERS)
-                export = request_export(project=project, actor=request.user, **given)
+                export = request_export(project=project, actor=request.user, **_said(given, request.data))
             else:
                 check_makes_datasets(request.user)
                 sets = [instance_set_for(request.user, pk) for pk in dict.fromkeys(given.pop("instance_sets"))]
-                export = request_sft_export(instance_sets=sets, actor=request.user, **given)
+                wanted = {name: given[name] for name in ("shape", "test_share", "salt") if name in request.data}
+                export = request_sft_export(instance_sets=sets, actor=request.user, **wanted)
         except ValidationError as error:
             raise refusal(error) from None
         return Response(ExportSerializer(export).data, status.HTTP_201_CREATED)
+
+
+def _said(given: dict[str, Any], data: Any) -> dict[str, Any]:
+    """What the request itself says: the rest follows from an earlier export, or is the default."""
+    return {name: value for name, value in given.items() if name in data}
 
 
 class ExportDetail(generics.RetrieveAPIView):
@@ -110,6 +151,53 @@ class ExportDetail(generics.RetrieveAPIView):
 
     def get_object(self):
         return export_for(self.request.user, self.kwargs["export_id"])
+
+
+class AnnotationSerializer(serializers.ModelSerializer):
+    """A judgement that a row rests on. The annotator is a pseudonym."""
+
+    annotator = serializers.CharField(source="slot.holder.pseudonym")
+    task = serializers.CharField(source="slot.task.name")
+    guideline = serializers.IntegerField(source="guideline.version", allow_null=True, default=None)
+    answers = serializers.SerializerMethodField()
+
+    class Meta:
+        model = Annotation
+        fields = ["id", "annotator", "task", "guideline", "revision", "active_seconds", "created_at", "answers"]
+
+    def get_answers(self, annotation: Annotation) -> list[dict[str, Any]]:
+        return [
+            {
+                "question": answer.question.key,
+                "version": answer.question.version,
+                "output": answer.completion.name if answer.completion else None,
+                "rule": answer.rule.key if answer.rule else None,
+                "value": answer.value,
+            }
+            for answer in annotation.answers.all()
+        ]
+
+
+class LineageSerializer(serializers.Serializer):
+    row = serializers.JSONField()
+    split = serializers.CharField()
+    annotations = AnnotationSerializer(many=True)
+    dataset = serializers.CharField(source="dataset.title", allow_null=True, default=None)
+    dataset_row = serializers.IntegerField(allow_null=True)
+    template = serializers.CharField(source="instance_set.template.title", allow_null=True, default=None)
+
+
+class ExportRow(APIView):
+    """From a row, named by its `row_id`, to the judgements, the guideline, the template and the dataset row behind it."""
+
+    scopes = {"GET": "exports:read"}
+
+    @extend_schema(parameters=[OpenApiParameter("row", str, required=True)], responses={200: LineageSerializer})
+    def get(self, request: Request, export_id: UUID) -> Response:
+        found = lineage(_built(request.user, export_id), request.query_params.get("row", ""))
+        if found is None:
+            raise NotFound(_("This export has no such row."))
+        return Response(LineageSerializer(found).data)
 
 
 class AnythingRenderer(BaseRenderer):
@@ -136,8 +224,8 @@ class ExportArchive(APIView):
     renderer_classes = [AnythingRenderer]
 
     @extend_schema(responses={(200, "application/zip"): OpenApiTypes.BINARY})
-    def get(self, request: Request, export_id: UUID) -> StreamingHttpResponse:
-        return archive_response(_built(request.user, export_id))
+    def get(self, request: Request, export_id: UUID) -> HttpResponseBase:
+        return archive_response(request._request, built_export(request.user, export_id))
 
 
 class ExportFile(APIView):
@@ -147,8 +235,8 @@ class ExportFile(APIView):
     renderer_classes = [AnythingRenderer]
 
     @extend_schema(responses={(200, "application/octet-stream"): OpenApiTypes.BINARY})
-    def get(self, request: Request, export_id: UUID, path: str) -> FileResponse:
-        return file_response(_built(request.user, export_id), path)
+    def get(self, request: Request, export_id: UUID, path: str) -> HttpResponseBase:
+        return file_response(request._request, built_export(request.user, export_id), path)
 
 
 # --- Training runs ----------------------------------------------------------------------------------------------------

@@ -9,7 +9,7 @@ from django.core.validators import MaxValueValidator, MinValueValidator
 from django.db import models
 from django.utils.translation import gettext_lazy as _
 
-from annotate.models import Project
+from annotate.models import Annotator, Project
 from curation.models.blobs import Blob
 from curation.models.datasets import InstanceSet
 from jobs.models import Job
@@ -26,20 +26,77 @@ class ExportQuerySet(models.QuerySet):
 
 @pghistory.track(exclude=["manifest"])
 class Export(models.Model):
-    """An immutable release of training data: preference pairs of a project, or instructions of instance sets.
+    """An immutable release of training data: what people judged in a project, or instructions of instance sets.
 
-    For preferences `selection` names the judgements that are in. It is written first; all else is derived from it and
-    from rows that never change, so building again after a crash gives the same bytes. Instance sets never change.
+    Of a project `selection` names the judgements that are in, with their weights and, in unit consensus, what they come to.
+    It is written first, in one snapshot of the database; all else is derived from it and from rows that never change, so
+    building again after a crash gives the same bytes. Instance sets never change.
     """
 
     class Kind(models.TextChoices):
         PREFERENCE = "preference", _("preference pairs")
+        RANKING = "ranking", _("rankings")
+        UNPAIRED = "unpaired", _("unpaired labels (KTO)")
+        RATING = "rating", _("ratings and choices")
+        VIOLATION = "violation", _("rule violations")
+        PROMPT = "prompt", _("prompts only")
+        JUDGEMENT = "judgement", _("raw judgements")
         SFT = "sft", _("instructions (SFT)")
+
+    class Unit(models.TextChoices):
+        JUDGEMENT = "judgement", _("each person's judgement")
+        CONSENSUS = "consensus", _("the consensus of all")
+        INSTANCE = "instance", _("instance")
+
+    class Shape(models.TextChoices):
+        TRL = "trl", "TRL, datasets"
+        OPENAI = "openai", "OpenAI"
+        LLAMAFACTORY = "llamafactory", "LLaMA-Factory"
+        ALPACA = "alpaca", "Alpaca"
+        SHAREGPT = "sharegpt", "ShareGPT"
+        HH = "hh", "HH"
+        OASST = "oasst", "OASST"
+
+    class Ties(models.TextChoices):
+        DROP = "drop", _("leave ties out")
+        SOFT = "soft", _("a row with soft label 0.5")
+
+    class Reliability(models.TextChoices):
+        EQUAL = "equal", _("everybody counts the same")
+        ONE_COIN = "one_coin", _("by how often each person is right (one-coin)")
 
     id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
     kind = models.CharField(_("kind"), max_length=10, choices=Kind, default=Kind.PREFERENCE)
     project = models.ForeignKey(
         Project, models.PROTECT, null=True, blank=True, related_name="+", verbose_name=_("project")
+    )
+    shape = models.CharField(_("shape"), max_length=12, choices=Shape, default=Shape.TRL)
+    unit = models.CharField(
+        _("unit"),
+        max_length=9,
+        choices=Unit,
+        default=Unit.JUDGEMENT,
+        help_text=_(
+            "What a row rests on: A over B and B over A may both be there where each person's judgement is one."
+        ),
+    )
+    ties = models.CharField(_("ties"), max_length=4, choices=Ties, default=Ties.DROP)
+    margin = models.CharField(
+        _("margin"),
+        max_length=60,
+        blank=True,
+        help_text=_("“strength”, or the key of a rating question. Empty: no margin. Rows without one are left out."),
+    )
+    reliability = models.CharField(_("reliability"), max_length=8, choices=Reliability, default=Reliability.EQUAL)
+    filters = models.JSONField(_("what goes in"), default=dict, blank=True)
+    since = models.ForeignKey(
+        "self",
+        models.PROTECT,
+        null=True,
+        blank=True,
+        related_name="later",
+        verbose_name=_("since"),
+        help_text=_("Only what changed since that export, with tombstones for rows that are gone."),
     )
     instance_sets = models.ManyToManyField(InstanceSet, blank=True, related_name="+", verbose_name=_("instance sets"))
     test_share = models.DecimalField(
@@ -57,6 +114,11 @@ class Export(models.Model):
         help_text=_("Exports with the same salt and share hold out the same split groups."),
     )
     selection = models.ForeignKey(Blob, models.PROTECT, null=True, editable=False, related_name="+")
+    settled = models.ForeignKey(Blob, models.PROTECT, null=True, editable=False, related_name="+")  # consensus values
+    snapshot = models.TextField(editable=False, blank=True)  # pg_current_snapshot() when it was selected
+    annotators = models.ManyToManyField(Annotator, editable=False, related_name="+")  # whose work is in
+    revoked_at = models.DateTimeField(_("revoked"), null=True, editable=False)
+    revoked_because = models.TextField(_("reason"), blank=True, editable=False)
     manifest = models.JSONField(_("manifest"), null=True, editable=False)
     manifest_sha256 = models.CharField(max_length=64, blank=True, editable=False, db_index=True)
     job = models.OneToOneField(Job, models.PROTECT, editable=False, related_name="+")
@@ -76,10 +138,23 @@ class Export(models.Model):
                 name="export_built_has_manifest",
             ),
             models.CheckConstraint(
-                condition=models.Q(kind="preference", project__isnull=False)
-                & (models.Q(manifest__isnull=True) | models.Q(selection__isnull=False))
-                | models.Q(kind="sft", project__isnull=True, selection__isnull=True),
-                name="export_preference_of_project_with_selection",
+                condition=(
+                    ~models.Q(kind="sft")
+                    & models.Q(project__isnull=False, unit__in=["judgement", "consensus"])
+                    & (models.Q(manifest__isnull=True) | models.Q(selection__isnull=False))
+                )
+                | models.Q(
+                    kind="sft", project__isnull=True, selection__isnull=True, unit="instance", since__isnull=True
+                ),
+                name="export_of_project_with_selection_or_sft",
+            ),
+            models.CheckConstraint(
+                condition=models.Q(margin="") | models.Q(ties="drop"), name="export_margin_or_soft_label"
+            ),
+            models.CheckConstraint(
+                condition=models.Q(revoked_at=None, revoked_because="")
+                | (models.Q(revoked_at__isnull=False) & ~models.Q(revoked_because="")),
+                name="export_revoked_says_why",
             ),
             models.CheckConstraint(
                 condition=models.Q(test_share__range=(0, MOST_HELD_OUT)), name="export_share_0_to_90_percent"
@@ -108,6 +183,10 @@ class Export(models.Model):
     @property
     def built(self) -> bool:
         return self.manifest is not None
+
+    @property
+    def revoked(self) -> bool:
+        return self.revoked_at is not None
 
 
 class ExportFile(models.Model):

@@ -15,9 +15,8 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_noop
 
 from curation import folder as folders
-from curation.cards import sft_card
-from curation.models import Export, InstanceSet
-from curation.pairs import is_held_out
+from curation.exporting.splits import is_held_out
+from curation.models import Dataset, Export, InstanceSet
 from curation.queries import duckdb_in
 from curation.services.instances import instance_name, instances_of
 from curation.tables import RowWriter
@@ -25,6 +24,7 @@ from jobs.models import Job, JobError
 
 SCHEMA = pa.schema(
     [
+        ("row_id", pa.string()),
         ("prompt", folders.TURNS),
         ("completion", folders.TURNS),
         ("instance", pa.string()),
@@ -57,24 +57,24 @@ def build(export: Export, folder: Path, job: Job) -> dict[str, Any]:
 class _Builder:
     def __init__(self, export: Export, sets: list[InstanceSet], folder: Path, job: Job) -> None:
         self.export, self.sets, self.folder, self.job = export, sets, folder, job
-        self.splits: list[folders.SplitWriter] = []
         self.counts: Counter[str] = Counter()
 
     def build(self) -> dict[str, Any]:
         leaking, figures = self._look_ahead()
         total = sum(one.instances or 0 for one in self.sets)
         tracked = self.job.track(self._instances(), total=total, message=_("writing the rows"), every=10_000)
-        with folders.split_writers(self.folder, "sft", SCHEMA) as self.splits:
+        with folders.export_writers(self.folder, self.export, SCHEMA) as self.writers:
             for one, row in tracked:
                 self._write(one, row, leaking)
         if not self.counts["rows"]:
             raise JobError(
                 _("No instance is left to export. Does the template give every row the same prompt, perhaps?")
             )
-        manifest = self._manifest(figures)
-        name = ", ".join(sorted({one.dataset.name for one in self.sets}))
-        manifest["files"] = folders.written(self.folder, sft_card(manifest, name), self.splits)
-        return manifest
+        for held_out, writer in enumerate(self.writers.splits):
+            found = figures.get(bool(held_out), {"prompts": 0, "split_groups": 0})
+            writer.prompts, writer.groups = found["prompts"], found["split_groups"]
+        name = _("Instructions from %(names)s") % {"names": ", ".join(sorted({one.dataset.name for one in self.sets}))}
+        return folders.finished(self.folder, self._manifest(), self.writers, name)
 
     def _instances(self, columns: list[str] | None = None) -> Iterator[tuple[InstanceSet, dict[str, Any]]]:
         return ((one, row) for one in self.sets for batch in instances_of(one, columns=columns) for row in batch)
@@ -110,9 +110,10 @@ class _Builder:
         if held_out and row["prompt_id"] in leaking:
             self.counts["held_out_but_trained_on"] += 1
             return
-        self.counts["rows"] += 1
-        self.splits[held_out].write(
+        self.counts["rows"] += self.writers.write(
+            held_out,
             {
+                "row_id": instance_name(one, row["row"]),
                 "prompt": [{"role": "user", "content": row["input"]}],
                 "completion": [{"role": "assistant", "content": row["target"]}],
                 "instance": instance_name(one, row["row"]),
@@ -122,36 +123,29 @@ class _Builder:
                 "language": one.template.language,
                 "prompt_id": row["prompt_id"],
                 "split_group": row["split_group"],
-            }
+            },
         )
 
-    def _manifest(self, figures: dict[bool, dict[str, int]]) -> dict[str, Any]:
-        none = {"prompts": 0, "split_groups": 0}
+    def _manifest(self) -> dict[str, Any]:
         dropped: Counter[str] = Counter()
         for one in self.sets:
             dropped.update({f"dropped_{reason}": count for reason, count in one.dropped.items()})
         counts = {"instances": 0, "held_out_but_trained_on": 0, "rows": 0, **self.counts, **dropped}
         return {
-            "format": "plumbline-export",
-            "format_version": 1,
             "kind": self.export.kind,
             "unit": "instance",
+            "shape": self.export.shape,
             "parameters": {"test_share": float(self.export.test_share), "salt": self.export.salt},
-            "datasets": [_dataset(one) for one in {one.dataset.pk: one.dataset for one in self.sets}.values()],
+            "datasets": [dataset_as_dict(one) for one in {one.dataset.pk: one.dataset for one in self.sets}.values()],
             "templates": [_template(one) for one in {one.template.pk: one.template for one in self.sets}.values()],
             "instance_sets": [_instance_set(one) for one in self.sets],
-            "splits": {
-                writer.split: {"rows": writer.rows, **figures.get(held_out, none)}
-                for held_out, writer in zip((False, True), self.splits, strict=True)
-            },
             "counts": counts,
             "rule": RULE,
-            "rows_sha256": folders.rows_sha256(self.splits),
             "row_schema": {column.name: str(column.type) for column in SCHEMA},
         }
 
 
-def _dataset(dataset) -> dict[str, Any]:
+def dataset_as_dict(dataset: Dataset) -> dict[str, Any]:
     return {
         "name": dataset.name,
         "version": dataset.version,

@@ -14,8 +14,8 @@ import orjson
 import pyarrow as pa
 
 from annotate.services.tasks import prompt_sha256, sha256
+from curation.exporting.splits import is_held_out
 from curation.models import Dataset, Export, InstanceSet
-from curation.pairs import is_held_out
 from curation.reading import LIST, OBJECT
 from curation.rendering import Dropped, Instance, Renderer, TemplateSource
 from curation.rendering.errors import NO_EXEMPLAR

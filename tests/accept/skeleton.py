@@ -79,8 +79,8 @@ def reward_model(folder: Path) -> str:
     steps = [
         ["migrate", "-v0"],
         ["import_judgements", folder / "pandalm.jsonl", "--project", "pandalm", "--create", "--source", "pandalm"],
-        ["export_preferences", "pandalm", "--out", folder / "export"],
-        ["export_preferences", "pandalm", "--out", folder / "again"],
+        ["export_project", "pandalm", "--out", folder / "export"],
+        ["export_project", "pandalm", "--out", folder / "again"],
     ]
     script = folder / "steps.sh"
     script.write_text(

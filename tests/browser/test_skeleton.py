@@ -316,7 +316,7 @@ def pages(sign_in, new_context, live_world, worker):
         mina.goto("/projects/kitchen/")
         mina.get_by_role("button", name="Measure now").click()
         yield "project of a manager", _until(mina, "/projects/kitchen/", "Krippendorff")
-        mina.goto("/exports/preferences/")
+        mina.goto("/exports/judgements/")
         mina.get_by_label("Project").select_option("Kitchen")
         mina.get_by_role("button", name="Export", exact=True).click()
         expect(mina.get_by_role("link", name="Download all")).to_be_visible(timeout=60_000)

@@ -48,6 +48,9 @@ SFT_SCHEMA = pa.schema(
     ]
 )
 
+CONSENSUS = [pa.field("soft_label", pa.float64()), pa.field("confidence", pa.float64())]
+CONSENSUS_SCHEMA = pa.schema([field for field in SCHEMA if field.name not in ("annotation", "annotator")] + CONSENSUS)
+
 
 def sha256(text):
     return hashlib.sha256(text.encode()).hexdigest()
@@ -118,7 +121,7 @@ def write_export(folder, train, test, *, schema=SCHEMA, **changes):
     (folder / kind).mkdir()
     splits = {}
     for split, rows in (("train", train), ("test", test)):
-        groups = {name: len({row[name] for row in rows}) for name in ("prompt_id", "split_group")}
+        groups = {name: len({row.get(name) for row in rows}) for name in ("prompt_id", "split_group")}
         splits[split] = {"rows": len(rows), "prompts": groups["prompt_id"], "split_groups": groups["split_group"]}
         if rows:  # a split with no rows has no file
             table = pa.Table.from_pylist(rows, schema=schema)
@@ -128,6 +131,12 @@ def write_export(folder, train, test, *, schema=SCHEMA, **changes):
     (folder / "README.md").write_text("---\nconfigs: []\n---\nA toy.\n")
     write_manifest(folder, **{"splits": splits} | changes)
     return folder
+
+
+def write_second(folder, train, test, *, schema, **changes):
+    """An export of these rows as format version 2 has it."""
+    about = {"format_version": 2, "shape": "trl", "row_schema": {field.name: str(field.type) for field in schema}}
+    return write_export(folder, train, test, schema=schema, **about | changes)
 
 
 def write_sft_export(folder, train, test, **changes):
