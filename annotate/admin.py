@@ -4,6 +4,8 @@ Who judges, and who is let in, is in `annotate.admin_vetting`.
 """
 
 from django.contrib import admin, messages
+from django.urls import reverse
+from django.utils.html import format_html
 from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
@@ -121,6 +123,12 @@ class GuidelineAdmin(Kept, admin.ModelAdmin):
         texts = {name: form.cleaned_data[name] for name in ("text", "material", "examples", "translations")}
         made = projects.publish_guideline(project=obj.project, **texts)
         obj.pk, obj.version, obj._state.adding = made.pk, made.version, False
+        if made.material and made.version > 1:
+            link = format_html(
+                '<a href="{}">{}</a>', reverse("reopening", args=[made.project.slug]), _("Half-done tasks")
+            )
+            text = gettext("Tasks that are half done can be judged anew: {link}.")
+            self.message_user(request, format_html(text, link=link))
 
     def has_change_permission(self, request, obj=None):
         return False

@@ -2,7 +2,7 @@
 
 from celery import shared_task
 
-from annotate.models import Enrolment, Project
+from annotate.models import Enrolment, Guideline, Project
 from annotate.services import agreement, consensus, holding, ledger, notices
 from jobs.services import attempt
 
@@ -33,6 +33,16 @@ def reopen_held(job_id: str) -> None:
         if job:
             enrolment = Enrolment.objects.select_related("project").get(pk=job.parameters["enrolment"])
             holding.reopen_changed(enrolment=enrolment)
+
+
+@shared_task(name=holding.ANEW)
+def reopen_incomplete(job_id: str) -> None:
+    with attempt(job_id) as job:
+        if job:
+            guideline = Guideline.objects.select_related("project").get(pk=job.parameters["guideline"])
+            held = holding.reopen_incomplete(guideline=guideline)
+            job.advance(held, held)
+            agreement.request_measuring(project=guideline.project, actor=None)
 
 
 @shared_task(name=notices.JOB)

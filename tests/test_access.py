@@ -256,6 +256,7 @@ EXPECTED = {
     "help_answer": (NOT_SO_PAGE, "302 404 403 403 422 422"),
     "help_seen": (NOT_SO_PAGE, "302 404 302 404 404 404"),
     "guideline": ("302 404 200 200 200 200", NOT_SO_PAGE),
+    "reopening": ("302 404 403 403 200 200", "302 404 403 403 302 302"),
     "flag": (NOT_SO_PAGE, "302 404 422 404 404 404"),
     "flags": ("302 404 403 200 200 200", NOT_SO_PAGE),
     "flag_resolve": (NOT_SO_PAGE, "302 404 403 403 422 422"),

@@ -339,7 +339,7 @@ def test_half_done_tasks_can_be_judged_anew_under_the_new_guideline(world):
     for name in ("ana", "ben", "ana"):
         do(world, name, *RIGHT)
     new = publish_guideline(project=world.project, text="Put the **short** one first.", material=True)
-    assert holding.reopen_incomplete(project=world.project, guideline=new) == 1
+    assert holding.reopen_incomplete(guideline=new) == 1
     assert sorted(task.slots.values_list("place", "status")) == [(1, "held"), (1, "open"), (2, "open")]
     assert sorted(whole.slots.values_list("place", "status")) == [(1, "submitted"), (2, "submitted")]
     ana = Enrolment.objects.get(annotator=world.annotator("ana"))

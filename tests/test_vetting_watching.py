@@ -1,4 +1,4 @@
-"""Drift, streaks, sides and speed of a person; how many known items to hand out, how long they last, which are wrong."""
+"""Drift, streaks and speed of a person; how many known items to hand out, how long they last, which are wrong."""
 
 from __future__ import annotations
 
@@ -12,10 +12,8 @@ from hypothesis import strategies as st
 
 from annotate.vetting.gold import forecast, rate, suspects
 from annotate.vetting.watching import (
-    below_percentile,
     cusum,
     ewma,
-    left_bias,
     longest_streak,
     retest,
     run_length,
@@ -128,16 +126,6 @@ def test_streaks_of_the_latest_thousand_only_and_of_any_values():
     assert longest_streak([]) == (0, None, 0, 1)
 
 
-def test_which_side_is_chosen():
-    found = left_bias(60, 100)
-    assert (found.share, found.z) == (0.6, pytest.approx(2))  # 10 above 50, of a deviation of 5
-    assert found.p == pytest.approx(0.0569, abs=5e-5)
-    assert (found.low, found.high) == pytest.approx((0.5020, 0.6906), abs=5e-5)
-    assert left_bias(5, 10)[3:] == (0, 1)
-    assert left_bias(0, 5).p == pytest.approx(2 / 32)
-    assert left_bias(0, 0) == (None, None, None, None, None)
-
-
 # --- Time, and the same again -----------------------------------------------------------------------------------------
 
 
@@ -146,16 +134,6 @@ def test_speed_beside_the_others_on_the_same_items():
     assert speed([], [40]) == (None, 0)
     assert speed([10], []) == (None, 1)
     assert speed([10], [0, 0]) == (None, 1)
-
-
-def test_among_the_slowest_and_the_fastest():
-    hundred = [at / 100 for at in range(1, 101)]
-    assert below_percentile(0.01, hundred, 1)
-    assert not below_percentile(0.02, hundred, 1)
-    assert below_percentile(0.10, hundred, 10)
-    assert not below_percentile(0.11, hundred, 10)
-    assert not below_percentile(0.1, [0.1, 0.9, 1, 1.1], 1)  # of four people nobody is one in a hundred
-    assert not below_percentile(0.1, [0.1, 0.1, *[1] * 98], 1)  # two as fast
 
 
 def test_the_same_item_again():

@@ -6,17 +6,21 @@ keeps its place, and the restored answer becomes extra, as a late one does.
 """
 
 from collections.abc import Iterable
+from typing import NamedTuple
 
 from django.db import transaction
-from django.db.models import Exists, OuterRef
+from django.db.models import Count, Exists, OuterRef, Q, QuerySet
 
-from annotate.models import Enrolment, Guideline, Project, Slot, Task
+from annotate.models import Annotator, Enrolment, Guideline, Project, Slot, Task
 from annotate.services import consensus, ledger
 from annotate.services.judgements import asked
+from jobs.models import Job
 from jobs.services import enqueue
 
 Status, HeldFor = Slot.Status, Slot.HeldFor
 JOB = "annotate.reopen_held"
+ANEW = "annotate.reopen_incomplete"
+LOOKED_AT = 5000
 
 
 def hold(*, enrolment: Enrolment) -> int:
@@ -89,22 +93,77 @@ def reopen_changed(*, enrolment: Enrolment) -> int:
     return reopened
 
 
+# --- A material change of the guideline -------------------------------------------------------------------------------
+
+
+class HalfDone(NamedTuple):
+    """What would be judged anew: answers and their tasks, at least so many where `more` answers were not looked at."""
+
+    tasks: int
+    answers: int
+    more: bool
+
+
+def material_change(project: Project) -> Guideline | None:
+    """The latest version that changes how tasks are judged. None where that is the first: nothing came before it."""
+    return Guideline.objects.filter(project=project, material=True, version__gt=1).order_by("-version").first()
+
+
+def _before(guideline: Guideline) -> QuerySet[Slot]:
+    """Answers that count and were given before this version."""
+    old = Q(current_annotation__guideline=None) | Q(current_annotation__guideline__version__lt=guideline.version)
+    return Slot.objects.counting().filter(old, project=guideline.project_id)
+
+
+def _half_done(slots: QuerySet[Slot]) -> QuerySet[Slot]:
+    """Those on tasks that still wait for others.
+
+    An answer of a model or an aggregate has a place on top of those of people, which is nobody else's to fill.
+    """
+    waiting = Slot.objects.filter(task=OuterRef("task"), status__in=[Status.OPEN, Status.LEASED])
+    work = slots.filter(Exists(waiting), task__status=Task.Status.OPEN, task__purpose=Task.Purpose.WORK)
+    return work.exclude(holder__kind__in=[Annotator.Kind.MODEL, Annotator.Kind.AGGREGATE])
+
+
+def half_done(guideline: Guideline) -> HalfDone:
+    """How much `reopen_incomplete` would hold, of the latest `LOOKED_AT` answers before this version.
+
+    People work in order, so what is half done is mostly among them. Looking at all grows with the project: 1.3 s at 300
+    thousand answers.
+    """
+    answered = _before(guideline).filter(current_annotation__isnull=False)  # or open slots are read first
+    latest = list(answered.order_by("-current_annotation").values_list("pk", flat=True)[:LOOKED_AT])
+    counts = _half_done(Slot.objects.filter(pk__in=latest)).aggregate(
+        tasks=Count("task", distinct=True), answers=Count("pk")
+    )
+    return HalfDone(**counts, more=len(latest) == LOOKED_AT)
+
+
+def request_reopening(*, guideline: Guideline, actor) -> Job:
+    """Start a job that has them judged anew. Its row says who wanted it, and in the end how many answers are held.
+
+    While one is waiting or running, that one is given.
+    """
+    return enqueue(kind=ANEW, parameters={"guideline": guideline.pk}, key=f"guideline {guideline.pk}", actor=actor)
+
+
+def reopenings(guideline: Guideline) -> QuerySet[Job]:
+    """What managers have had opened anew for this version, the latest first."""
+    found = Job.objects.filter(kind=ANEW, key=f"guideline {guideline.pk}")
+    return found.select_related("actor").order_by("-created_at")
+
+
 @transaction.atomic
-def reopen_incomplete(*, project: Project, guideline: Guideline) -> int:
+def reopen_incomplete(*, guideline: Guideline) -> int:
     """Have tasks that are half done judged anew: answers given before this version are held, their places open.
 
     Tasks all of whose places are filled stay as they are: they are whole, in their own epoch. Returns how many answers.
     """
-    waiting = Slot.objects.filter(task=OuterRef("pk"), status__in=[Status.OPEN, Status.LEASED])
-    tasks = Task.objects.filter(
-        Exists(waiting), project=project, status=Task.Status.OPEN, purpose=Task.Purpose.WORK
-    ).values_list("pk", flat=True)
     held = 0
-    for chunk in consensus.in_chunks(sorted(tasks)):
-        old = Slot.objects.filter(task__in=chunk, status=Status.SUBMITTED, place__isnull=False).exclude(
-            current_annotation__guideline__version__gte=guideline.version
-        )
-        rows = list(old.order_by("pk").select_for_update(no_key=True, of=("self",)))
+    tasks = _half_done(_before(guideline)).values_list("task", flat=True)
+    for chunk in consensus.in_chunks(sorted(set(tasks))):
+        old = _half_done(_before(guideline).filter(task__in=chunk)).order_by("pk")
+        rows = list(old.select_for_update(no_key=True, of=("self",)))
         Slot.objects.filter(pk__in=[row.pk for row in rows]).update(status=Status.HELD, held_for=HeldFor.GUIDELINE)
         ledger.open_replacements(rows)
         held += len(rows)

@@ -1,4 +1,4 @@
-"""Somebody who was let in, over time: errors that become more, streaks of one answer, a side, haste, and second thoughts.
+"""Somebody who was let in, over time: errors that become more, streaks of one answer, haste, and second thoughts.
 
 Each figure is a reason to look, never a verdict. `annotate.vetting.rules` decides on results.
 """
@@ -7,7 +7,7 @@ import json
 from collections import Counter
 from collections.abc import Callable, Sequence
 from itertools import groupby
-from math import ceil, log, sqrt
+from math import ceil, log
 from statistics import median
 from typing import Any, NamedTuple
 
@@ -15,7 +15,6 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.sparse import csr_array, eye_array
 from scipy.sparse.linalg import spsolve
-from scipy.stats import binomtest
 
 # --- Errors -----------------------------------------------------------------------------------------------------------
 
@@ -145,25 +144,6 @@ def _chances_of_run(keys: Sequence[str], length: int) -> NDArray[np.float64]:
     return np.concatenate([[1.0], np.clip(1 - none, 0, 1)])
 
 
-class Bias(NamedTuple):
-    """How often the left one is chosen; all None where nothing was."""
-
-    share: float | None
-    low: float | None
-    high: float | None
-    z: float | None
-    p: float | None
-
-
-def left_bias(left: int, n: int) -> Bias:
-    """How often of n times the left one was chosen, with its interval (Wilson 1927), beside one half (exact binomial test)."""
-    if not n:
-        return Bias(None, None, None, None, None)
-    test = binomtest(left, n)
-    interval = test.proportion_ci(method="wilson")
-    return Bias(left / n, float(interval.low), float(interval.high), (left - n / 2) / sqrt(n / 4), float(test.pvalue))
-
-
 # --- Time, and the same again -----------------------------------------------------------------------------------------
 
 
@@ -176,14 +156,6 @@ def speed(seconds: Sequence[float], others: Sequence[float]) -> Speed:
     """The median time of a person, as a multiple of that of the others on the same items."""
     cohort = median(others) if others else 0
     return Speed(median(seconds) / cohort if seconds and cohort else None, len(seconds))
-
-
-def below_percentile(ratio: float, ratios: Sequence[float], percentile: float) -> bool:
-    """Whether at most so many per cent of all (`ratios`, this one among them) are as low.
-
-    So of fewer than a hundred people nobody is below the first percentile: the fastest of ten is one in ten.
-    """
-    return sum(other <= ratio for other in ratios) <= len(ratios) * percentile / 100
 
 
 def retest(first: Sequence[Any], second: Sequence[Any], same: Callable[[Any, Any], bool]) -> tuple[int, int]:

@@ -16,6 +16,7 @@ from django.views.decorators.http import require_GET, require_POST
 
 from annotate.access import (
     ANSWERERS,
+    MANAGERS,
     OVERSEERS,
     asked_by,
     flag_for,
@@ -29,7 +30,7 @@ from annotate.errors import Refused
 from annotate.exchange_forms import AnswerForm, AskForm, FlagForm, ResolveForm
 from annotate.models import Guideline, Project, Slot
 from annotate.rendering import markdown_html
-from annotate.services import exchange
+from annotate.services import exchange, holding
 from annotate.sheet import Sheet
 from jobs.requests import PageRequest
 
@@ -127,9 +128,11 @@ def guideline(request: PageRequest, slug: str) -> HttpResponse:
     since = _version(project, request.GET.get("since"))
     says: dict[str, Any] = shown.says(language) if shown else {"text": "", "examples": []}
     before = since.says(language) if since else says
+    manages = bool(roles_in(request.user, project) & set(MANAGERS))
     context = {
         "project": project,
         "guideline": shown,
+        "changed": holding.material_change(project) if manages else None,
         "guideline_html": markdown_html(says["text"]),
         "since": since,
         "changes_html": inline(before["text"], says["text"]) if since else "",

@@ -1,5 +1,7 @@
 """The pages of projects. Each gets its project from `annotate.access`, which says who may."""
 
+from typing import Any
+
 from django.contrib import messages
 from django.http import HttpResponse
 from django.shortcuts import redirect, render
@@ -8,10 +10,10 @@ from django.utils.translation import get_language
 from django.utils.translation import gettext as _
 from django.views.decorators.http import require_GET, require_POST
 
-from annotate.access import OVERSEERS, REVIEWERS, project_for, projects_of, roles_in
+from annotate.access import MANAGERS, OVERSEERS, REVIEWERS, project_for, projects_of, roles_in
 from annotate.models import Enrolment
 from annotate.rendering import markdown_html
-from annotate.services import agreement, exchange, overview, way_in
+from annotate.services import agreement, exchange, holding, overview, way_in
 from jobs.requests import PageRequest
 
 
@@ -39,7 +41,7 @@ def project(request: PageRequest, slug: str) -> HttpResponse:
     roles = roles_in(request.user, project)
     oversees, decides = bool(roles & set(OVERSEERS)), bool(roles & set(REVIEWERS))
     guideline = project.guidelines.filter(current=True).first()
-    context = {
+    context: dict[str, Any] = {
         "project": project,
         "guideline": guideline,
         "guideline_html": markdown_html(guideline.says(get_language() or "en")["text"]) if guideline else "",
@@ -49,6 +51,8 @@ def project(request: PageRequest, slug: str) -> HttpResponse:
         "decides": decides,
         "glance": exchange.at_a_glance(project, request.user, oversees=oversees, decides=decides),
     }
+    if roles & set(MANAGERS) and (changed := holding.material_change(project)):
+        context |= {"changed": changed, "half_done": holding.half_done(changed)}
     if oversees:
         context |= overview.overview(project, has_guideline=guideline is not None)
         if request.user.is_staff:
