@@ -80,7 +80,7 @@ def test_inverted(made, record_property):
     assert [target for _, target in pairs(of_problems)] == [one["question"].strip() for one in problems()]
     _, of_questions = made("strategyqa", "explain-an-answer", THOUGHT)
     assert pairs(of_questions) == [
-        (f"{question.strip()}\n\nThe answer is {answer}. Explain why.", chain.strip())
+        (f"{question.lstrip()}\n\nThe answer is {answer}. Explain why.", chain.strip())
         for question, answer, chain in questions()
     ]
     record_property("figure", f"{len(of_news):,}, {len(of_problems):,} and {len(of_questions):,} instances")
