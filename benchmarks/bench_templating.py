@@ -23,7 +23,7 @@ JINJA = (
     "{{ answer_choices[['world', 'sports', 'business', 'science'].index(label)] }}"
 )
 CHOICES = "World ||| Sports ||| Business ||| Science"
-AT_LEAST = 0.2  # of the bare loop's speed: a row is hashed twice and goes to another process and back
+AT_LEAST = 0.35  # of the bare loop's speed: a row is hashed twice and goes to another process and back
 
 
 # --- In a process of its own ------------------------------------------------------------------------------------------

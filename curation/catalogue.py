@@ -33,6 +33,7 @@ class Entry:
     task_type: str
     parts: tuple[str, ...]
     jinja: Mapping[str, str]  # by language
+    shots: int | None = None
 
     def fields(self, language: str, columns: Mapping[str, str]) -> dict[str, Any]:
         """The fields of a template over these columns, by part."""
@@ -40,11 +41,13 @@ class Entry:
         for part in self.parts:
             jinja = jinja.replace(f"[[{part}]]", columns[part].replace("-", "_"))
         fields = {"name": self.key, "kind": self.kind, "task_type": self.task_type, "language": language}
-        return fields | {"jinja": jinja} | ({"shots": 3} if self.kind == "few_shot" else {})
+        return fields | {"jinja": jinja} | ({"shots": self.shots} if self.shots else {})
 
 
-def _entry(key: str, name: str, kind: str, task_type: str, parts: str, en: str, zh: str) -> Entry:
-    return Entry(key, name, kind, task_type, tuple(parts.split()), {"en": en, "zh": zh})
+def _entry(
+    key: str, name: str, kind: str, task_type: str, parts: str, en: str, zh: str, shots: int | None = None
+) -> Entry:
+    return Entry(key, name, kind, task_type, tuple(parts.split()), {"en": en, "zh": zh}, shots)
 
 
 _NEXT = (
@@ -108,12 +111,21 @@ ENTRIES = (
         "label-by-example", gettext_noop("Label a text after some examples"), "few_shot", "classification", "text label",
         "Text: {{ [[text]] }}\nLabel:\n|||\n{{ [[label]] }}",
         "文字：{{ [[text]] }}\n标签：\n|||\n{{ [[label]] }}",
+        shots=3,
     ),
     _entry(
         "answer-by-example", gettext_noop("Answer a question after some examples"), "few_shot", "question-answering",
         "question answer",
         "{% if [[answer]] %}Question: {{ [[question]] }}\nAnswer:\n|||\n{{ [[answer]] }}{% endif %}",
         "{% if [[answer]] %}问题：{{ [[question]] }}\n答案：\n|||\n{{ [[answer]] }}{% endif %}",
+        shots=3,
+    ),
+    _entry(
+        "think-by-example", gettext_noop("Think step by step after some examples"), "cot", "reasoning",
+        "question rationale answer",
+        "Question: {{ [[question]] }}\nLet us think step by step.\n|||\n{{ [[rationale]] }}\nTherefore, the answer is {{ [[answer]] }}.",
+        "问题：{{ [[question]] }}\n我们一步一步地想。\n|||\n{{ [[rationale]] }}\n所以，答案是{{ [[answer]] }}。",
+        shots=3,
     ),
     _entry(
         "title-of-a-text", gettext_noop("Find a title"), "unlabelled", "summarisation", "text title",

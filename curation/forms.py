@@ -180,19 +180,19 @@ class TemplateForm(forms.ModelForm):
         return [self[name] for name in self.fields if name not in self.EXEMPLARS]
 
     def of_exemplars(self):
-        """What a few-shot template has besides."""
+        """What a template with exemplars has besides."""
         return [self[name] for name in self.EXEMPLARS]
 
     def few_shot_at_first(self) -> FewShot | None:
         """The exemplars that the form begins with."""
-        if self["kind"].initial != Template.Kind.FEW_SHOT:
+        if not self["shots"].initial:
             return None
         return FewShot(*(self[name].initial for name in self.EXEMPLARS))
 
     def few_shot(self) -> FewShot | None:
         """The exemplars that are asked for, as far as the form is filled in."""
         given = self.cleaned_data
-        if given.get("kind") != Template.Kind.FEW_SHOT or not all(given.get(name) for name in self.EXEMPLARS):
+        if given.get("kind") not in Template.WITH_EXEMPLARS or not all(given.get(name) for name in self.EXEMPLARS):
             return None
         return FewShot(given["shots"], given["separator"], given["character_budget"])
 

@@ -32,7 +32,7 @@ class RowWriter:
     def write(self, row: dict[str, Any]) -> None:
         self._waiting.append(tuple(map(row.get, self._names)))
         self.rows += 1
-        if len(self._waiting) == ROW_GROUP:
+        if self.rows % ROW_GROUP == 0:
             self._flush()
 
     def _flush(self) -> None:
@@ -43,7 +43,7 @@ class RowWriter:
         self._waiting = []
 
     def close(self) -> None:
-        if self._waiting:
+        if self.rows % ROW_GROUP:
             self._flush()
         self._parquet.close()
 

@@ -50,7 +50,7 @@ from annotate.services.ledger import submit
 from annotate.services.tasks import NewCompletion, NewTask, add_tasks
 from annotate.services.tokens import hashed, issue_token, revoke_token
 from curation.models import Export, ExportCopy, TrainingRun
-from curation.services import webhooks
+from curation.services import coverage, webhooks
 from curation.services.delivery import make_link
 from curation.services.exports import request_export
 from curation.services.training import start_run
@@ -132,6 +132,8 @@ def site(world) -> Site:
     failed = library.dataset(b"{broken", actor=world.users["mina"], name="failed")
     template = library.template(data, actor=world.users["mina"])
     instances = library.instances(data, template, actor=world.users["mina"])
+    for one in (instances, None):
+        coverage.request_report(instance_set=one, actor=world.users["mina"], send=False)
     sft = library.sft_export(instances, actor=world.users["mina"])
     start_run(export=sft, actor=world.users["mina"], trainer="sft", name="sft run", configuration={})
     arguments = {
@@ -363,6 +365,8 @@ EXPECTED = {
     "api_instance_sets": ("401 200 200 200 200 200", MAKERS_API),
     "api_instance_set": (OVERSEERS_API, NOT_SO_API),
     "api_instances": (OVERSEERS_API, NOT_SO_API),
+    "api_instances_report": (OVERSEERS_API, "401 404 404 403 201 201"),
+    "api_report": (OVERSEERS_API, "401 404 404 403 201 201"),
     "api_instance_tasks": (NOT_SO_API, MAKERS_API),
     "api_exports": ("401 200 200 200 200 200", "401 400 400 400 400 400"),
     "api_export": (OVERSEERS_API, NOT_SO_API),
@@ -604,6 +608,10 @@ ENDPOINTS = [
     ("post", "api_instance_sets", "datasets:write", 400),
     ("get", "api_instance_set", "datasets:read", 200),
     ("get", "api_instances", "datasets:read", 200),
+    ("get", "api_instances_report", "datasets:read", 200),
+    ("post", "api_instances_report", "datasets:write", 201),
+    ("get", "api_report", "datasets:read", 200),
+    ("post", "api_report", "datasets:write", 201),
     ("post", "api_instance_tasks", "datasets:write", 400),
     ("get", "api_exports", "exports:read", 200),
     ("post", "api_exports", "exports:write", 400),

@@ -589,5 +589,5 @@ def test_the_schema_generates_without_a_warning_and_names_every_endpoint(tmp_pat
         "spectacular", "--fail-on-warn", "--validate", "--format", "openapi-json", "--file", str(tmp_path / "s")
     )
     schema = json.loads((tmp_path / "s").read_text())
-    assert len(schema["paths"]) == 29
+    assert len(schema["paths"]) == 31
     assert schema["components"]["securitySchemes"]["token"] == {"type": "http", "scheme": "bearer"}

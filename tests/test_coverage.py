@@ -2,6 +2,7 @@
 
 import pytest
 from django.core.exceptions import ValidationError
+from django.test import Client
 
 from curation.models import Coverage, Dataset
 from curation.services import coverage
@@ -128,3 +129,19 @@ def test_a_task_type_of_many_instances_is_marked(world):
     made(rows=library.rows(301), jinja="{{ text }} ||| {{ short }}", choices="")
     report(None)
     assert "over 300" in world.client("mina").get("/instances/report/").text
+
+
+def test_the_api_has_reports_made_and_gives_their_figures(world):
+    one = made()
+    mina, rita = ({"headers": world.token(name, "datasets:read", "datasets:write")} for name in ("mina", "rita"))
+    for path, instances in ((f"/api/instance-sets/{one.pk}/report/", 5), ("/api/instances/report/", 5)):
+        client = Client()
+        assert client.get(path, **mina).status_code == 404  # nobody has asked for it yet
+        assert client.post(path, **rita).status_code == 403
+        assert not Coverage.objects.filter(figures=None).exists()
+        begun = client.post(path, **mina)
+        assert (begun.status_code, begun.json()["state"], begun.json()["figures"]) == (201, "queued", None)
+        assert client.post(path, **mina).json()["id"] == begun.json()["id"]  # it is being made
+        report_coverage(str(Coverage.objects.get(pk=begun.json()["id"]).job_id))
+        got = client.get(path, **rita).json()
+        assert (got["state"], got["figures"]["instances"]) == ("succeeded", instances)

@@ -3,9 +3,11 @@
 import random
 
 import pytest
+from django.db import IntegrityError, transaction
 from hypothesis import given
 from hypothesis import strategies as st
 
+from curation import catalogue
 from curation.models import Export, Template
 from curation.pairs import is_held_out
 from curation.rendering import Dropped, Instance, TemplateSource
@@ -158,4 +160,44 @@ def test_the_page_previews_and_keeps_a_few_shot_template(world):
     assert done.status_code == 302 and kept.few_shot == FewShot(2, r"\n\n", 4000)
     assert client.get(f"/templates/{kept.pk}/").text.count("Shorten:") == 10  # and its own text
     refused = client.post(new, form | {"kind": "direct", "shots": "2", "save": "1"})
-    assert "Only a few-shot template has exemplars" in refused.text
+    assert "Only a few-shot template or one with a chain of thought has exemplars" in refused.text
+    thinking = form | {"name": "thinks", "kind": "cot", "save": "1"}
+    assert client.post(new, thinking).status_code == client.post(new, thinking | {"shots": "3"}).status_code == 302
+    assert [one.few_shot for one in Template.objects.filter(kind="cot").order_by("version")] == [
+        None, FewShot(3, r"\n\n", 4000),
+    ]  # fmt: skip
+
+
+@pytest.mark.django_db
+def test_exemplars_of_a_chain_of_thought_think_too(world):
+    rows = [{"q": f"What is {at} + {at}?", "way": f"Twice {at} is {2 * at}.", "a": str(2 * at)} for at in range(40)]
+    data = library.dataset(rows)
+    fields = catalogue.BY_KEY["think-by-example"].fields("en", {"question": "q", "rationale": "way", "answer": "a"})
+    made = library.rendered(library.instances(data, library.template(data, fields.pop("jinja"), **fields)))
+    assert len(made) == 40
+    solved = {
+        f"Question: {one['q']}\nLet us think step by step.\n{one['way']}\nTherefore, the answer is {one['a']}.": at
+        for at, one in enumerate(rows, start=1)
+    }
+    for row in made:
+        *exemplars, own = row["input"].split("\n\n")
+        asked = rows[row["row"] - 1]
+        assert own == f"Question: {asked['q']}\nLet us think step by step."
+        assert row["target"] == f"{asked['way']}\nTherefore, the answer is {asked['a']}."
+        assert len(exemplars) == 3 and row["row"] not in {solved[one] for one in exemplars}
+
+
+@pytest.mark.django_db
+@pytest.mark.parametrize(("kind", "shots"), [("few_shot", None), ("few_shot", 0), ("cot", 33), ("direct", 2)])
+def test_the_database_refuses_exemplars_where_there_are_none_and_none_where_there_must_be(world, kind, shots):
+    with pytest.raises(IntegrityError), transaction.atomic():
+        Template.objects.create(
+            dataset="texts",
+            name="n",
+            version=1,
+            jinja="a ||| b",
+            language="en",
+            sha256="0" * 64,
+            kind=kind,
+            shots=shots,
+        )

@@ -78,6 +78,24 @@ SHAPES: dict[str, tuple[list[dict[str, Any]], list[dict[str, Any]]]] = {
         [{"messages": MESSAGES, "source": "x"}],
         [{"messages": MESSAGES, "source": "x"}],
     ),
+    "oasst_threads": (
+        [
+            {
+                "thread_id": "u",
+                "thread": [
+                    {"message_id": "t", "text": "Hello?", "role": "prompter", "lang": "en"},
+                    {"message_id": "u", "text": "Hello.", "role": "assistant", "lang": "en", "rank": 0},
+                ],
+            }
+        ],
+        [
+            {
+                "thread_id": "u", "language": "en",
+                "messages": [ASKED[0], {"role": "assistant", "content": "Hello."}],
+                "ranks": [None, 0], "message_ids": ["t", "u"],
+            }
+        ],
+    ),
     "oasst_trees": (
         [
             {

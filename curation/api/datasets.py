@@ -10,6 +10,7 @@ from django.utils.translation import gettext as _
 from drf_spectacular.types import OpenApiTypes
 from drf_spectacular.utils import OpenApiResponse, extend_schema
 from rest_framework import generics, serializers, status
+from rest_framework.exceptions import NotFound
 from rest_framework.negotiation import BaseContentNegotiation
 from rest_framework.request import Request
 from rest_framework.response import Response
@@ -19,8 +20,8 @@ from annotate.access import Role, project_for
 from annotate.api.parsers import LinesParser, TooLarge
 from curation import access
 from curation.forms import names_of, options_of
-from curation.models import USUAL_SEED, Dataset, InstanceSet, Template
-from curation.services import datasets, handover, instances, templates
+from curation.models import USUAL_SEED, Coverage, Dataset, InstanceSet, Template
+from curation.services import coverage, datasets, handover, instances, templates
 from curation.template_files import FIELDS
 
 PAGE = 100
@@ -317,6 +318,50 @@ class InstanceSetInstances(APIView):
         asked = StretchSerializer(data=request.query_params)
         asked.is_valid(raise_exception=True)
         return Response(instances.instances_between(found, **asked.validated_data) if found.whole else [])
+
+
+class CoverageSerializer(serializers.ModelSerializer):
+    state = serializers.CharField(source="job.state", read_only=True)
+    error = serializers.CharField(source="job.error", read_only=True)
+    figures = serializers.JSONField(read_only=True, help_text="As the page of the report shows them; null until then.")
+
+    class Meta:
+        model = Coverage
+        fields = ["id", "instance_set", "state", "error", "figures", "created_at"]
+
+
+class CoverageReport(APIView):
+    """The newest report on all instances. Posting has it found out anew; 404 where nobody has asked for one yet."""
+
+    scopes = {"GET": "datasets:read", "POST": "datasets:write"}
+
+    def found(self) -> InstanceSet | None:
+        access.check_sees_datasets(self.request.user)
+        return None
+
+    @extend_schema(responses=CoverageSerializer)
+    def get(self, request: Request, **kwargs) -> Response:
+        report = Coverage.objects.newest_of(self.found())
+        if report is None:
+            raise NotFound
+        return Response(CoverageSerializer(report).data)
+
+    @extend_schema(request=None, responses={201: CoverageSerializer})
+    def post(self, request: Request, **kwargs) -> Response:
+        found = self.found()
+        access.check_makes_datasets(request.user)
+        try:
+            report = coverage.request_report(instance_set=found, actor=request.user)
+        except ValidationError as error:
+            raise refusal(error) from None
+        return Response(CoverageSerializer(report).data, status.HTTP_201_CREATED)
+
+
+class InstanceSetReport(CoverageReport):
+    """The report on a set of instances. Posting has it found out, once: the figures of a set never change."""
+
+    def found(self) -> InstanceSet:
+        return access.instance_set_for(self.request.user, self.kwargs["set_id"])
 
 
 class HandoverSerializer(serializers.Serializer):

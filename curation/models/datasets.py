@@ -234,6 +234,8 @@ class Template(models.Model):
         FEW_SHOT = "few_shot", _("few-shot")
         UNLABELLED = "unlabelled", _("from unlabelled text")
 
+    WITH_EXEMPLARS = (Kind.FEW_SHOT, Kind.COT)
+
     class Origin(models.TextChoices):
         OURS = "ours", "Plumbline"
         PROMPTSOURCE = "promptsource", "promptsource"
@@ -259,24 +261,25 @@ class Template(models.Model):
         help_text=_("Separated by |||, Jinja too. The template sees them as the list answer_choices."),
     )
     kind = models.CharField(_("kind"), max_length=10, choices=Kind, default=Kind.DIRECT)
-    # Of a few-shot template: other rows of the dataset, rendered by it, stand before the row's own input.
+    # Other rows of the dataset, rendered by the template, stand before the row's own input: always in a few-shot
+    # template; in one with a chain of thought if it is to have them, and then they think too.
     shots = models.PositiveSmallIntegerField(
         _("exemplars"),
         null=True,
         blank=True,
         validators=[MinValueValidator(1), MaxValueValidator(MOST_SHOTS)],
-        help_text=_("Of a few-shot template: how many rows stand before each one, answered."),
+        help_text=_("How many rows stand before each one, answered. A chain of thought may have none: leave it empty."),
     )
     separator = models.CharField(
         _("between exemplars"),
         max_length=100,
         default=r"\n\n",
-        help_text=_("Of a few-shot template. \\n is an end of line."),
+        help_text=_("\\n is an end of line."),
     )
     character_budget = models.PositiveIntegerField(
         _("budget in characters"),
         default=4000,
-        help_text=_("Of a few-shot template: exemplars that make the input longer are left out, the last first."),
+        help_text=_("Exemplars that make the input longer are left out, the last first."),
     )
     origin = models.CharField(_("origin"), max_length=12, choices=Origin, default=Origin.OURS, editable=False)
     # What its file says of it beside: reference, metrics, original_task, choices_in_prompt.
@@ -293,7 +296,7 @@ class Template(models.Model):
         constraints = [
             models.UniqueConstraint(fields=["dataset", "name", "version"], name="template_version_once"),
             models.CheckConstraint(
-                condition=models.Q(kind="few_shot", shots__range=(1, MOST_SHOTS))
+                condition=models.Q(kind__in=["few_shot", "cot"], shots__isnull=False, shots__range=(1, MOST_SHOTS))
                 | (~models.Q(kind="few_shot") & models.Q(shots__isnull=True)),
                 name="template_few_shot_has_shots",
             ),
@@ -305,8 +308,9 @@ class Template(models.Model):
     def clean(self) -> None:
         if self.kind == self.Kind.FEW_SHOT and not self.shots:
             raise ValidationError({"shots": _("Say how many exemplars this few-shot template has.")})
-        if self.kind != self.Kind.FEW_SHOT and self.shots:
-            raise ValidationError({"shots": _("Only a few-shot template has exemplars. Leave this empty.")})
+        if self.kind not in self.WITH_EXEMPLARS and self.shots:
+            message = _("Only a few-shot template or one with a chain of thought has exemplars. Leave this empty.")
+            raise ValidationError({"shots": message})
 
     @property
     def few_shot(self) -> FewShot | None:

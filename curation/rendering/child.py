@@ -4,8 +4,9 @@ A template is stopped four times over. Where Python code runs, the alarm raises 
 line. Where one operation of C runs on, the kernel ends the child by its processor time (SIGPROF), and if that timer
 should be gone, by RLIMIT_CPU. The parent ends it when it stays silent.
 
-The first frame holds the limits. Then come templates to check, or one to load and after it lists of rows. Each row is answered by a frame of its own; a few frames wait for each other. The number of
-the row at work stands in memory that the parent sees too, so that it knows which one it was if the child ends.
+The first frame holds the limits. Then come templates to check, or one to load and after it lists of rows. Each row has
+an answer of its own; a frame holds a few of them. The number of the row at work stands in memory that the parent sees
+too, so that it knows which one it was if the child ends.
 After an error the child ends, but not after one that was seen without running anything.
 """
 
@@ -30,7 +31,7 @@ from curation.rendering.errors import HARMLESS
 from curation.rendering.program import GUARD, SEPARATOR, Program
 from curation.rendering.sandbox import Refusal
 from curation.rendering.source import DEFAULT, Limits, TemplateSource
-from curation.rendering.wire import EXIT_NO_MEMORY, EXIT_TOO_SLOW, FLUSH_SECONDS, LENGTH, ROW, frame
+from curation.rendering.wire import EXIT_NO_MEMORY, EXIT_TOO_SLOW, FLUSH_SECONDS, LENGTH, ROW, SLACK_SECONDS, frame
 
 FLUSH_BYTES = 64 * 1024
 MAX_WORDS = 500  # characters of a Python error that are passed on
@@ -52,7 +53,7 @@ class Clock:
         self.grace = grace
         self.running = False
         self.processor_limit = 0
-        self.began = 0.0  # by the processor's time
+        self.set_at, self.seconds = 0.0, 0.0
         signal.signal(signal.SIGALRM, self.ring)
         signal.signal(signal.SIGPROF, signal.SIG_DFL)  # which ends the process: nothing in C can hold it up
         signal.signal(signal.SIGXCPU, signal.SIG_DFL)
@@ -62,16 +63,21 @@ class Clock:
             raise TooSlow
 
     def start(self, seconds: float) -> None:
-        """Also from a time that runs already: it begins anew."""
-        self.began = time.process_time()
-        processor_limit = math.ceil(self.began + seconds) + 1
+        """Also from a time that runs already: it begins anew, and may be longer by SLACK_SECONDS."""
+        now = time.monotonic()
+        if seconds != self.seconds or now - self.set_at > SLACK_SECONDS:
+            self.set_at, self.seconds = now, seconds
+            self.set_timers(seconds + SLACK_SECONDS)
+        self.running = True  # last: what rings before this is an old alarm
+
+    def set_timers(self, seconds: float) -> None:
+        processor_limit = math.ceil(time.process_time() + seconds) + 1
         if processor_limit != self.processor_limit:
             limit(resource.RLIMIT_CPU, processor_limit, soft_only=True)
             self.processor_limit = processor_limit
         signal.setitimer(signal.ITIMER_PROF, seconds + self.grace)
         # Rings again if the first one got lost: Python ignores what is raised while an object is being destroyed.
         signal.setitimer(signal.ITIMER_REAL, seconds, 0.1)
-        self.running = True  # last: what rings before this is an old alarm
 
     def pause(self) -> None:
         """Nothing is interrupted until the next start, which is to come soon: the timers run on."""
@@ -79,6 +85,7 @@ class Clock:
 
     def stop(self) -> None:
         self.running = False
+        self.seconds = 0.0
         signal.setitimer(signal.ITIMER_REAL, 0)
         signal.setitimer(signal.ITIMER_PROF, 0)
 
@@ -118,13 +125,16 @@ class Child:
         warm_up()
         self.at = mmap.mmap(int(sys.argv[2]), ROW.size)
         os.close(int(sys.argv[2]))
-        self.waiting = bytearray()
+        self.waiting: list[bytes] = []
+        self.waiting_bytes = 0
         self.flushed = 0.0
         self.send(b'"ready"')
+        self.flush()
         self.limits = Limits(**self.receive())
         self.clock = Clock(self.limits.grace_seconds)
         self.program: Program | None = None
-        self.spent = 0.0  # processor time of all rows
+        self.spent = 0.0  # processor time of all rows, without what reading them took
+        self.measured = 0.0
         self.rows = 0
         self.ballast: bytearray | None = bytearray(2**20)  # let go to have room for saying that memory is out
         give_up_rights(self.limits)
@@ -144,13 +154,16 @@ class Child:
 
     def send(self, payload: bytes) -> None:
         """Answers wait for each other, but not for long: a write for every row would cost more than the row."""
-        self.waiting += frame(payload)
-        if len(self.waiting) > FLUSH_BYTES or time.monotonic() - self.flushed > FLUSH_SECONDS:
+        self.waiting.append(payload)
+        self.waiting_bytes += len(payload)
+        if self.waiting_bytes > FLUSH_BYTES or time.monotonic() - self.flushed > FLUSH_SECONDS:
             self.flush()
 
     def flush(self) -> None:
-        rest = memoryview(bytes(self.waiting))
-        self.waiting.clear()
+        if not self.waiting:
+            return
+        rest = memoryview(frame(b"[" + b",".join(self.waiting) + b"]"))
+        self.waiting, self.waiting_bytes = [], 0
         while rest:
             rest = rest[os.write(1, rest) :]
         self.flushed = time.monotonic()
@@ -161,6 +174,7 @@ class Child:
         while True:
             request = self.receive()
             if isinstance(request, list):
+                self.measured = time.process_time()
                 for number, columns in request:
                     self.at[:] = ROW.pack(number)
                     self.answer(self.limits.row_seconds, number, self.render, number, columns)
@@ -217,7 +231,9 @@ class Child:
         assert self.program is not None
         answer = self.program.row(number, columns)
         self.rows += 1
-        self.spent += time.process_time() - self.clock.began
+        now = time.process_time()
+        self.spent += now - self.measured
+        self.measured = now
         if self.spent > self.limits.free_seconds + self.rows * self.limits.mean_seconds:
             raise Refusal("too_slow_overall", seconds=self.limits.mean_seconds)
         return answer

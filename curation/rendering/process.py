@@ -11,6 +11,7 @@ import signal
 import subprocess
 import sys
 import time
+from collections import deque
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -19,7 +20,7 @@ import orjson
 
 from curation.rendering.errors import TemplateError
 from curation.rendering.source import Limits
-from curation.rendering.wire import EXIT_NO_MEMORY, EXIT_TOO_SLOW, FLUSH_SECONDS, ROW, frame, take
+from curation.rendering.wire import EXIT_NO_MEMORY, EXIT_TOO_SLOW, FLUSH_SECONDS, ROW, SLACK_SECONDS, frame, take
 
 PROJECT = Path(__file__).resolve().parents[2]
 START = "import sys; sys.path.insert(0, sys.argv[1]); from curation.rendering.child import main; main()"
@@ -43,8 +44,9 @@ class ChildProcess:
 
     def __init__(self, limits: Limits):
         self.limits = limits
-        self.most = 2 * BYTES_A_CHARACTER * limits.output_characters + 2**16
+        self.most = 2 * BYTES_A_CHARACTER * limits.output_characters + 2**17  # an answer, and those that waited
         self.buffer = bytearray()
+        self.answers: deque[Any] = deque()  # that have come, and were not asked for yet
         shared = os.memfd_create("row")
         os.ftruncate(shared, ROW.size)
         self.at = mmap.mmap(shared, ROW.size)
@@ -90,7 +92,9 @@ class ChildProcess:
             raise Lost(self.why_it_ended()) from None
 
     def receive(self, seconds: float) -> Any:
-        """The next frame, if it comes in time."""
+        """The next answer, if it comes in time."""
+        if self.answers:
+            return self.answers.popleft()
         until = time.monotonic() + seconds
         try:
             while (payload := take(self.buffer, self.most)) is None:
@@ -99,14 +103,18 @@ class ChildProcess:
                 if not (piece := os.read(self.back, 2**18)):
                     raise Lost(self.why_it_ended())
                 self.buffer += piece
-            return orjson.loads(payload)
+            found = orjson.loads(payload)
+            if not isinstance(found, list) or not found:
+                raise Lost("crashed")
+            self.answers.extend(found)
+            return self.answers.popleft()
         except ValueError:  # no frame or no JSON: whatever this is, it is not our child any more
             raise Lost("crashed") from None
 
     def answer(self, seconds: float, *, row: int | None = None) -> Any:
         """What the child made of a template or a row. TemplateError: it is why it made nothing."""
         try:
-            answer = self.receive(seconds + FLUSH_SECONDS + 2 * self.limits.grace_seconds)
+            answer = self.receive(seconds + FLUSH_SECONDS + SLACK_SECONDS + 2 * self.limits.grace_seconds)
         except Lost as lost:
             raise self.error(lost.code, seconds, self.at_work(row)) from None
         if isinstance(answer, dict) and "problem" in answer:

@@ -6,7 +6,7 @@ template runs.
 """
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, NamedTuple
 
 from jinja2 import nodes
 from jinja2.environment import Template
@@ -23,6 +23,11 @@ GUARD = "\ufdd0\ufdd1\ufdd0"
 CHOICES = "answer_choices"
 
 
+class Choices(NamedTuple):
+    guarded: list[str]  # for the template: one that has `|||` from a column must not split the output either
+    shown: list[str]
+
+
 class Program:
     """A template. `field` is the part that is at work, for whoever has to say where it failed."""
 
@@ -34,7 +39,7 @@ class Program:
         self.trees: dict[str, nodes.Template] = {}
         self.templates: dict[str, Template] = {}
         self.fixed = False
-        self.same_for_all: list[str] | None = None  # the answer choices, once worked out, if no row changes them
+        self.same_for_all: Choices | None = None  # once worked out, if no row changes them
 
     def compile(self) -> None:
         texts = {"jinja": self.source.jinja}
@@ -55,7 +60,7 @@ class Program:
 
     def fixed_choices(self) -> list[str] | None:
         """The answer choices, if no column and no lot has a part in them."""
-        return [unguarded(choice) for choice in self.choices({})] if self.fixed else None
+        return self.choices({}).shown if self.fixed else None
 
     def are_fixed(self) -> bool:
         tree = self.trees.get(CHOICES)
@@ -69,12 +74,13 @@ class Program:
         names = self.names(columns)
         choices: list[str] = []
         if self.source.has_choices:
-            choices = self.choices(names)
-            names[CHOICES] = list(choices)  # a copy: the template may change its own
+            found = self.choices(names)
+            names[CHOICES] = list(found.guarded)  # a copy: the template may change its own
+            choices = found.shown
         parts = [unguarded(part) for part in self.text("jinja", names).split(SEPARATOR)]
         if reason := reason_to_drop(parts):
             return [number, reason]
-        return [number, *parts, [unguarded(choice) for choice in choices]]
+        return [number, *parts, choices]
 
     def names(self, columns: Mapping[str, Any]) -> dict[str, Any]:
         """What the template sees: `-` in a name is `_`, and `|||` in a text is guarded."""
@@ -90,20 +96,20 @@ class Program:
             raise Refusal("reserved_column", name=seen[CHOICES])
         return names
 
-    def choices(self, names: Mapping[str, Any]) -> list[str]:
-        """Still guarded: a choice that has `|||` from a column must not split the output either."""
+    def choices(self, names: dict[str, Any]) -> Choices:
         if self.same_for_all is not None:
             return self.same_for_all
-        found = [choice.strip() for choice in self.text(CHOICES, names).split(SEPARATOR)]
+        guarded = [choice.strip() for choice in self.text(CHOICES, names).split(SEPARATOR)]
+        found = Choices(guarded, [unguarded(choice) for choice in guarded])
         if self.fixed:
             self.same_for_all = found
         return found
 
-    def text(self, field: str, names: Mapping[str, Any]) -> str:
+    def text(self, field: str, names: dict[str, Any]) -> str:
         """The output, which is stopped where it gets too long instead of measured afterwards."""
         self.field = field
         template = self.templates[field]
-        output = template.root_render_func(template.new_context(dict(names)))
+        output = template.root_render_func(template.new_context(names))
         pieces: list[str] = []
         left = self.limits.output_characters
         for piece in output:

@@ -156,7 +156,8 @@ class Sandbox(SandboxedEnvironment):
         return tree
 
     def program(self, tree: nodes.Template) -> Template:
-        return Template.from_code(self, self.compile(tree), self.make_globals(None))
+        # A plain dict: Jinja's own chain of them is walked for every row.
+        return Template.from_code(self, self.compile(tree), dict(self.globals))
 
     def check_known(self, kind: str, name: Any, line: int | None = None) -> None:
         known = self.filters if kind == "filter" else self.tests

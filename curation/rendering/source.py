@@ -3,6 +3,7 @@
 import hashlib
 import json
 from dataclasses import dataclass
+from typing import NamedTuple
 
 
 @dataclass(frozen=True)
@@ -21,8 +22,7 @@ class TemplateSource:
         return bool(self.answer_choices.strip())
 
 
-@dataclass(frozen=True)
-class Instance:
+class Instance(NamedTuple):
     row: int
     input: str
     target: str

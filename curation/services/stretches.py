@@ -26,7 +26,7 @@ from curation.shots import Exemplar, FewShot, pool_of, with_exemplars
 from curation.tables import RowWriter, opened, stretch_of
 
 INSTANCES, DROPPED = "instances.parquet", "dropped.parquet"
-AT_ONCE = 2000
+AT_ONCE = 500  # more, and Python's garbage collector walks over them all before they are done with
 TELLING = 0.5  # seconds
 PREVIEW_POOL = 200  # rows that a preview draws exemplars from
 SCHEMA = pa.schema(
@@ -118,7 +118,7 @@ def _instance_row(made: Instance, group: str) -> dict[str, Any]:
         "row": made.row,
         "input": made.input,
         "target": made.target,
-        "answer_choices": list(made.answer_choices),
+        "answer_choices": made.answer_choices,
         "prompt_id": prompt_sha256([{"role": "user", "content": made.input}]),
         "split_group": group,
     }

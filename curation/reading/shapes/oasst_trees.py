@@ -7,7 +7,8 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
 from curation.reading.rows import Amiss
-from curation.reading.shapes._turns import ROLES, is_text
+from curation.reading.shapes._oasst import checked, dialogue
+from curation.reading.shapes._turns import is_text
 
 NAME = "oasst_trees"
 DESCRIPTION = gettext_lazy("OASST trees: a row for each path from the root to a leaf, with the ranks on it.")
@@ -27,11 +28,7 @@ def rows(values: dict[str, Any], number: int) -> Iterator[dict[str, Any]]:
         yield {
             "message_tree_id": values.get("message_tree_id"),
             "tree_state": values.get("tree_state"),
-            "language": path[0].get("lang"),
-            "messages": [{"role": ROLES[node["role"]], "content": node["text"]} for node in path],
-            "ranks": [node.get("rank") for node in path],
-            "message_ids": [node.get("message_id") for node in path],
-        }
+        } | dialogue(path)
 
 
 def _paths(root: dict[str, Any]) -> Iterator[list[dict[str, Any]]]:
@@ -39,12 +36,7 @@ def _paths(root: dict[str, Any]) -> Iterator[list[dict[str, Any]]]:
     waiting = [[root]]
     while waiting:
         path = waiting.pop()
-        node = path[-1]
-        if not isinstance(node, dict) or not is_text(node.get("text")) or node.get("role") not in ROLES:
-            raise Amiss(
-                "prompt", _("A message in the tree has no text, or its role is neither prompter nor assistant.")
-            )
-        replies = node.get("replies") or []
+        replies = checked(path[-1], "prompt").get("replies") or []
         if not isinstance(replies, list):
             raise Amiss("prompt", _("The replies of a message are no list."))
         if not replies:

@@ -42,6 +42,11 @@ USUAL = {
     "text": ("text", "content", "body", "message", "utterance"),
 }
 NEEDED = ("id", "reply_to", "speaker", "text")
+MISSING = {
+    "id": gettext_lazy("The message has no id. Give it one, or leave it out."),
+    "speaker": gettext_lazy("It is not said whose message this is. Name the speaker, or leave the message out."),
+    "text": gettext_lazy("The message says nothing. Give it a text, or leave it out."),
+}
 MOST_IN_THREAD, MOST_IN_FILE = 1_000, 50_000  # messages
 MOST_TEXT = 64 * 1024 * 1024
 
@@ -117,8 +122,7 @@ class _Thread:
             missing = next((what for what in ("id", "speaker", "text") if not self._of(row, what)), "")
             key = self._of(row, "id")
             if missing:
-                message = _("A message needs %(what)s, and there is none in this column.")
-                yield Problem(row.told, self.columns[missing], message % {"what": OPTIONS[missing]})
+                yield Problem(row.told, self.columns[missing], str(MISSING[missing]))
             elif key in self.messages:
                 message = _("“%(id)s” is the id of row %(first)d too. Each message needs its own.")
                 words = {"id": key[:80], "first": self.messages[key].told}

@@ -10,7 +10,7 @@ from django.db import migrations, models
 class Migration(migrations.Migration):
     dependencies = [
         ("annotate", "0008_vetting"),
-        ("curation", "0004_templates"),
+        ("curation", "0005_exemplars_that_think"),
         ("jobs", "0002_datasets"),
         migrations.swappable_dependency(settings.AUTH_USER_MODEL),
     ]

@@ -13,7 +13,7 @@ class Migration(migrations.Migration):
 
     dependencies = [
         ('annotate', '0008_vetting'),
-        ('curation', '0005_exports'),
+        ('curation', '0006_exports'),
         ('jobs', '0002_datasets'),
         ('pghistory', '0007_auto_20250421_0444'),
         migrations.swappable_dependency(settings.AUTH_USER_MODEL),
