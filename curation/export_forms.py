@@ -37,6 +37,7 @@ class Names(forms.CharField):
 class ExportForm(forms.ModelForm):
     """`options()` is what `exports.request_export` takes."""
 
+    MAIN = ("project", "kind", "unit", "shape", "test_share", "since")
     FILTERS = (
         "batches",
         "epochs",
@@ -102,6 +103,15 @@ class ExportForm(forms.ModelForm):
         self.fields["unit"].choices = [one for one in Export.Unit.choices if one[0] != Export.Unit.INSTANCE]  # type: ignore[attr-defined]
         for name in ("unit", "shape", "ties", "reliability"):
             self.fields[name].required = False
+
+    def main(self) -> list[forms.BoundField]:
+        return [self[name] for name in self.MAIN]
+
+    def more(self) -> list[forms.BoundField]:
+        return [field for field in self if field.name not in self.MAIN]
+
+    def more_is_used(self) -> bool:
+        return any(field.name in self.changed_data or field.errors for field in self.more())
 
     def _post_clean(self) -> None:
         """The verb checks it whole; the model's own checks would want a job."""

@@ -1,6 +1,6 @@
 """Parquet files whose bytes depend on their rows alone: row groups have a fixed size, so batches leave no trace."""
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -20,7 +20,7 @@ class RowWriter:
     def __init__(self, path: Path, schema: pa.Schema) -> None:
         self.path, self.schema, self.rows = path, schema, 0
         self._names = schema.names
-        self._waiting: list[tuple[Any, ...]] = []
+        self._waiting: list[Any] = []  # the values of row after row
         self._parquet = pq.ParquetWriter(path, schema, compression="zstd")
 
     def __enter__(self) -> "RowWriter":
@@ -30,15 +30,14 @@ class RowWriter:
         self.close()
 
     def write(self, row: dict[str, Any]) -> None:
-        self._waiting.append(tuple(map(row.get, self._names)))
+        self._waiting.extend(map(row.get, self._names))
         self.rows += 1
         if self.rows % ROW_GROUP == 0:
             self._flush()
 
     def _flush(self) -> None:
-        columns = [
-            _column(values, of) for values, of in zip(zip(*self._waiting, strict=True), self.schema.types, strict=True)
-        ]
+        width = len(self._names)
+        columns = [_column(self._waiting[at::width], of) for at, of in enumerate(self.schema.types)]
         self._parquet.write_table(pa.Table.from_arrays(columns, schema=self.schema), row_group_size=ROW_GROUP)
         self._waiting = []
 
@@ -48,7 +47,7 @@ class RowWriter:
         self._parquet.close()
 
 
-def _column(values: Sequence[Any], of: pa.DataType) -> pa.Array:
+def _column(values: list[Any], of: pa.DataType) -> pa.Array:
     """Lists and structs that several rows share are converted once: the same array, several times faster."""
     if not pa.types.is_nested(of):
         return pa.array(values, of)

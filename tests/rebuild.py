@@ -82,7 +82,7 @@ def one_coin(pairs):
         for annotator in said:
             given[annotator] += 1
     common = [sum(one[outcome] for one in votes.values()) + 1 for outcome in (FIRST, TIE, SECOND)]
-    prior = [(one + other) / sum(common) / 2 for one, other in zip(common, reversed(common))]
+    prior = [(one + other) / sum(common) / 2 for one, other in zip(common, reversed(common), strict=True)]
     posterior = {pair: [n / sum(counts) for n in counts] for pair, counts in votes.items()}
     labels = [(pair, annotator, outcome) for pair, said in pairs.items() for annotator, outcome in said.items()]
 
@@ -196,13 +196,13 @@ def preferences_settled(rows):
     pairs = pairs_of(rows)
     posterior, _reliability = one_coin(pairs)
     prompts = {row["task"]: row["prompt_id"] for row in rows}
+    place = {(row["task"], one["sha256"]): at for row in rows for at, one in enumerate(row["outputs"])}
     by_task = defaultdict(dict)
-    for (task, first, second), shares in posterior.items():
-        by_task[task][first, second] = shares
+    for task, first, second in sorted(posterior, key=lambda pair: (pair[0], place[pair[:2]], place[pair[0], pair[2]])):
+        by_task[task][first, second] = posterior[task, first, second]
     said, soft = [], {}
     for task, of in by_task.items():
-        outputs = list(dict.fromkeys(output for pair in sorted(of, key=list(of).index) for output in pair))
-        tiers = tiers_of(outputs, of)
+        tiers = tiers_of(dict.fromkeys(output for pair in of for output in pair), of)
         for (first, second), shares in of.items():
             one, other = tiers[first], tiers[second]
             better = TIE if one == other else FIRST if one < other else SECOND

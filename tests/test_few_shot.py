@@ -8,8 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from curation import catalogue
-from curation.models import Export, Template
 from curation.exporting.splits import is_held_out
+from curation.models import Export, Template
 from curation.rendering import Dropped, Instance, TemplateSource
 from curation.services import stretches
 from curation.shots import Exemplar, FewShot, pool_of, with_exemplars

@@ -4,6 +4,7 @@ people      who may do what: annotators, memberships, API tokens
 projects    where: projects, guidelines, enrolments
 questions   what is asked: questions and rules, in versions
 tasks       what is judged: tasks, their outputs, and which way they go: batches and routes
+split_groups  which of their prompts say nearly the same
 ledger      who judged what and when: slots, annotations, drafts
 answers     and how: answers, ranks, comparisons, marked words
 exchange    what people say about it: reviews, questions to the researchers, flags
@@ -22,6 +23,7 @@ from annotate.models.ledger import Annotation, Draft, Slot
 from annotate.models.people import Annotator, ApiToken, Education, Harm, Level, Membership
 from annotate.models.projects import Enrolment, Guideline, Project
 from annotate.models.questions import Question, Rule
+from annotate.models.split_groups import PromptKey, SplitGroupTouch
 from annotate.models.tasks import Batch, Completion, CompletionSource, Route, Task
 from annotate.models.vetting import (
     Acknowledgement,
@@ -68,6 +70,7 @@ __all__ = [
     "Membership",
     "PairAnswer",
     "Project",
+    "PromptKey",
     "Question",
     "RankItem",
     "ResearcherAnswer",
@@ -76,6 +79,7 @@ __all__ = [
     "Rule",
     "Slot",
     "Span",
+    "SplitGroupTouch",
     "Task",
     "VettingStep",
 ]

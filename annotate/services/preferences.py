@@ -23,8 +23,8 @@ def tiers_of(**answers: Any) -> Iterator[tuple[int, Tiers]]:
     """
     where = {f"answer__{name}": value for name, value in answers.items()}
     items = RankItem.objects.filter(**where).order_by("answer_id", "completion__position")
-    said = KeyTextTransform("unranked", "answer__question__settings")  # as text: else JSON is read for each row
-    rows = items.values_list("answer_id", "answer__annotation_id", "completion_id", "tier", said)
+    setting = KeyTextTransform("unranked", "answer__question__settings")  # as text: else JSON is read for each row
+    rows = items.values_list("answer_id", "answer__annotation_id", "completion_id", "tier", setting)
     before, annotation, tiers = None, 0, Tiers()
     for answer, of, completion, tier, unranked in rows.iterator(chunk_size=5000):
         if answer != before:

@@ -1,8 +1,6 @@
 """Putting tasks in, and opening their places."""
 
 import hashlib
-import re
-import unicodedata
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -11,6 +9,7 @@ from django.db import transaction
 
 from annotate.drawing import is_drawn
 from annotate.models import Batch, Completion, CompletionSource, Enrolment, Harm, Project, Route, Slot, Task
+from annotate.services import split_groups
 
 
 @dataclass(frozen=True)
@@ -22,7 +21,7 @@ class NewCompletion:
 
 @dataclass(frozen=True)
 class NewTask:
-    """A task before it is in. `group`: tasks of one group always share a split; by default the first prompt is it."""
+    """A task before it is in. `group`: tasks of one group always share a split; without one, those with like prompts."""
 
     name: str
     conversation: Sequence[dict[str, str]]
@@ -30,6 +29,7 @@ class NewTask:
     language: str = ""
     priority: int = 0
     group: str = ""
+    split_group: str = ""  # where what the task is made of has one; goes before `group`
     skills: tuple[str, ...] = ()
     categories: tuple[str, ...] = ()
     batch: str = ""  # made where the project has none of that name
@@ -51,8 +51,14 @@ class NewTask:
         return sha256(orjson.dumps([list(self.conversation), outputs, self.group], option=orjson.OPT_SORT_KEYS))
 
     @property
-    def split_group(self) -> str:
-        return sha256(self.group.encode()) if self.group else sha256(normalised(self.conversation[0]["content"]))
+    def first_prompt(self) -> split_groups.Prompt:
+        original = self.copy_of or self.repeat_of
+        group = self.split_group or (original.split_group if original else "")
+        return split_groups.Prompt(
+            text=split_groups.normalised(split_groups.first_prompt(self.conversation, self.tree)),
+            split_group=group or (sha256(self.group.encode()) if self.group else ""),
+            alone=sum(turn["role"] != "system" for turn in self.conversation) == 1,
+        )
 
 
 def sha256(data: bytes) -> str:
@@ -64,11 +70,6 @@ def prompt_sha256(conversation: Sequence[dict[str, str]]) -> str:
     return sha256(orjson.dumps(list(conversation), option=orjson.OPT_SORT_KEYS))
 
 
-def normalised(text: str) -> bytes:
-    """A prompt without differences of case, width and white space: two that differ only so share a split."""
-    return re.sub(r"\s+", " ", unicodedata.normalize("NFKC", text).casefold()).strip().encode()
-
-
 @transaction.atomic
 def add_tasks(*, project: Project, tasks: Sequence[NewTask], lower: bool = True) -> list[Task]:
     """Put tasks with their outputs in and open their places. Returns them in the order given.
@@ -78,9 +79,12 @@ def add_tasks(*, project: Project, tasks: Sequence[NewTask], lower: bool = True)
     batches = _batches(project, tasks)
     keys = [_route_key(project, task, batches) for task in tasks]
     routes = _routes(project, keys)
+    places = split_groups.place(project=project, prompts=[task.first_prompt for task in tasks])
     rows = Task.objects.bulk_create(
-        _row(project, task, batches.get(task.batch), routes[key]) for task, key in zip(tasks, keys, strict=True)
+        _row(project, task, batches.get(task.batch), routes[key], place.split_group)
+        for task, key, place in zip(tasks, keys, places, strict=True)
     )
+    split_groups.keep(project=project, tasks=rows, places=places)
     completions = Completion.objects.bulk_create(
         Completion(task=row, position=number, name=output.name, text=output.text, sha256=sha256(output.text.encode()))
         for row, task in zip(rows, tasks, strict=True)
@@ -103,7 +107,7 @@ def add_tasks(*, project: Project, tasks: Sequence[NewTask], lower: bool = True)
     return rows
 
 
-def _row(project: Project, task: NewTask, batch: Batch | None, route: Route) -> Task:
+def _row(project: Project, task: NewTask, batch: Batch | None, route: Route, split_group: str) -> Task:
     shared = is_shared(project, task.name)
     people = project.shared_overlap if shared else project.overlap
     return Task(
@@ -124,7 +128,7 @@ def _row(project: Project, task: NewTask, batch: Batch | None, route: Route) -> 
         target_overlap=task.judges + people if task.people_on_top else max(people, task.judges),
         content_sha256=task.content_sha256,
         prompt_sha256=task.prompt_sha256,
-        split_group=task.split_group,
+        split_group=split_group,
     )
 
 

@@ -6,6 +6,7 @@ writes it down, and changes nothing in it.
 
 import hashlib
 from collections.abc import Hashable, Iterable, Mapping
+from functools import lru_cache
 from itertools import combinations
 from typing import Any, NamedTuple
 
@@ -139,10 +140,15 @@ def comparisons(order: Order) -> list[Compared]:
     counts as one tier after the last. Nothing is said of two of them that the line does not separate, nor of what is
     absent from the tiers.
     """
-    tiers, line = order.tiers, order.acceptable
-    last = 1 + max((tier for tier in tiers.values() if tier is not None), default=0)
+    return list(_comparisons(tuple(order.tiers.items()), tuple(order.acceptable.items())))
+
+
+@lru_cache(maxsize=1024)  # judgements of a prompt often agree, and each is asked about twice: for rows and agreement
+def _comparisons(tiers: tuple[tuple[str, int | None], ...], acceptable: tuple[tuple[str, bool], ...]) -> list[Compared]:
+    line = dict(acceptable)
+    last = 1 + max((tier for _output, tier in tiers if tier is not None), default=0)
     found: list[Compared] = []
-    for (first, one), (second, other) in combinations(tiers.items(), 2):
+    for (first, one), (second, other) in combinations(tiers, 2):
         key = (first, second) if first < second else (second, first)
         gap = (last if other is None else other) - (last if one is None else one)
         if gap > 0:

@@ -35,6 +35,7 @@ class Item:
     split_group: str
     language: str = ""
     purpose: str = "work"
+    touches: Sequence[str] = ()  # further split groups with a prompt that is nearly the same
 
 
 @dataclass(frozen=True, slots=True)

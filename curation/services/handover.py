@@ -137,5 +137,5 @@ def _task(instance_set: InstanceSet, instance: dict[str, Any], outputs: list[New
         conversation=[{"role": "user", "content": instance["input"]}],
         completions=outputs,
         language=instance_set.template.language,
-        group=instance["split_group"],
+        split_group=instance["split_group"],
     )

@@ -8,8 +8,7 @@ from typing import Any
 
 import orjson
 import pyarrow.parquet as pq
-from django.contrib.postgres.fields import ArrayField
-from django.db.models import BigIntegerField, Func, Value
+from django.db.models import Field, Func, Value
 
 from annotate.models import (
     Annotation,
@@ -25,6 +24,7 @@ from annotate.models import (
     Task,
 )
 from annotate.services.preferences import tiers_of
+from annotate.services.split_groups import touched
 from curation.exporting.records import (
     Answered,
     Item,
@@ -41,7 +41,7 @@ from curation.models import Export
 from curation.services.selecting import PREFERENCES, asked_by, by_prompt
 from curation.tables import batches_of, opened
 
-BATCH = 2000  # judgements read at once
+BATCH = 1000  # judgements read at once
 PLAIN_COMPARISON = 2  # steps of a comparison that asks which, and not by how much
 ORDERS = (*PREFERENCES, Export.Kind.JUDGEMENT)
 NAMES_MODELS = (Export.Kind.RANKING, Export.Kind.JUDGEMENT)
@@ -61,8 +61,7 @@ def count(path: Path) -> int:
 
 def among(ids: Iterable[int]) -> Func:
     """For lookups with `__in`: one array. As thousands of parameters of one statement they cost more than its rows."""
-    ids_of = Value(list(ids), output_field=ArrayField(BigIntegerField()))
-    return Func(ids_of, function="unnest", template="(SELECT %(function)s(%(expressions)s))")
+    return Func(Value(list(ids), output_field=Field()), template="(SELECT unnest(%(expressions)s::bigint[]))")
 
 
 def prompts(export: Export, selection: Path, settled: Path | None) -> Iterator[Prompt]:
@@ -147,8 +146,9 @@ class Loader:
             outputs[task].append(Output(sha256, text, name, tuple(models[pk]) if models else ()))
             sha256_of[pk] = sha256
         columns = ("pk", "name", "prompt_sha256", "conversation", "split_group", "language", "purpose")
+        touches = touched(tasks)
         return {
-            pk: Item(pk, name, prompt, conversation, outputs[pk], group, language, purpose)
+            pk: Item(pk, name, prompt, conversation, outputs[pk], group, language, purpose, touches.get(pk, ()))
             for pk, name, prompt, conversation, group, language, purpose in Task.objects.filter(
                 pk__in=among(tasks)
             ).values_list(*columns)

@@ -56,7 +56,7 @@ SETTLED = pa.schema(
 Kind = Export.Kind
 PREFERENCES = (Kind.PREFERENCE, Kind.RANKING, Kind.UNPAIRED)
 """Kinds made of the question of preference. The others are made of whatever was asked."""
-CHUNK = 10_000
+CHUNK = 2_000
 
 
 def asked_by(export: Export) -> QuerySet[Question]:
