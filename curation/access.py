@@ -89,7 +89,7 @@ def makes_exports_of(user, export: Export) -> bool:
     """Whether somebody may repeat and revoke an export that he sees."""
     if export.project is None:
         return makes_datasets(user)
-    return user.is_superuser or projects_of(user, EXPORTERS).filter(pk=export.project_id).exists()
+    return user.is_superuser or projects_of(user, EXPORTERS).filter(pk=export.project.pk).exists()
 
 
 def check_makes(user, export: Export) -> None:

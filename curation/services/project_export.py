@@ -134,7 +134,9 @@ class _Builder:
                 "reason": self.writers.most_frequent_reason()
             }
         if self.export.unit == Export.Unit.CONSENSUS:
-            return _("There is nothing to export yet: a consensus is made of what people judge, not models or simulations.")
+            return _(
+                "There is nothing to export yet: a consensus is made of what people judge, not models or simulations."
+            )
         return _("There is nothing to export yet: nobody has judged what this kind is made of.")
 
     def _write(self, prompt: Prompt) -> None:
@@ -149,7 +151,9 @@ class _Builder:
         gold = self.filters.purpose == GOLD
         groups = {group for item in items for group in (item.split_group, *item.touches)}
         sides = {gold or is_held_out(group, salt, share) for group in groups}
-        if len(sides) > 1:  # the prompt, or one nearly the same, in groups on both sides would leak from one into the other
+        if (
+            len(sides) > 1
+        ):  # the prompt, or one nearly the same, in groups on both sides would leak from one into the other
             self.counts["prompts_in_both_splits"] += 1
             return
         side = sides.pop()
