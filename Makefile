@@ -27,7 +27,7 @@ find_python = \
 	  echo "$$python cannot make environments. On Debian: apt install python$$version-venv" >&2; exit 1; \
 	fi
 
-.PHONY: help demo test trainers test-train bench lint format lock accept-skeleton accept-sft accept-workplace accept-agreement accept-vetting accept-templates pictures messages environment clean
+.PHONY: help demo test trainers test-train bench lint format lock accept-skeleton accept-sft accept-workplace accept-agreement accept-vetting accept-templates accept-exports pictures messages environment clean
 help:
 	@echo "make demo             run Plumbline here: PostgreSQL, Valkey, web, worker and beat (PORT=8000)"
 	@echo "make test             all tests but the trainers' (ARGS='-k ranking' for some of them)"
@@ -35,7 +35,7 @@ help:
 	@echo "make test-train       the trainers' tests"
 	@echo "make bench            drills with many rows"
 	@echo "make lint             ruff, djlint, mypy; make format mends what can be mended"
-	@echo "make accept-skeleton  the acceptance checks, each with its figure and its bound; also accept-sft, accept-workplace, accept-agreement, accept-vetting, accept-templates"
+	@echo "make accept-skeleton  the acceptance checks, each with its figure and its bound; also accept-sft, accept-workplace, accept-agreement, accept-vetting, accept-templates, accept-exports"
 	@echo "make pictures         take the screenshots of docs/screenshots again"
 	@echo "make messages         collect the texts to translate, and compile the translations"
 	@echo "make lock             pin the requirements of pyproject.toml again"
@@ -88,6 +88,10 @@ accept-vetting: .venv/.ready
 accept-templates: .venv/.ready
 	@$(PY) -m tests.chromium
 	@exec $(PY) -m tests.accept.templates $(ARGS)
+
+accept-exports: .venv/.ready .venv-train/.ready
+	@$(PY) -m tests.chromium
+	@exec $(PY) -m tests.accept.exports $(ARGS)
 
 pictures: .venv/.ready
 	@exec $(PY) -m tests.accept.pictures

@@ -117,13 +117,14 @@ class Writers:
         """Whether the row is in the files, or stood in the earlier export."""
         writer = self.splits[side]
         try:
-            if unfit := fault(self.kind, row):
+            written = _written(row)
+            if unfit := fault(self.kind, row, written):
                 raise unfit
             shaped = self.shape.row(self.kind, row)
         except Unfit as unfit:
             self._set_aside(row, writer.split, unfit)
             return False
-        line = orjson.dumps(shaped, option=orjson.OPT_APPEND_NEWLINE)
+        line = written if written and shaped == row else orjson.dumps(shaped, option=orjson.OPT_APPEND_NEWLINE)
         writer.seen += 1
         if self.kept is None or self.kept.keeps(row["row_id"], writer.split, line):
             writer.write(shaped, line)
@@ -152,6 +153,14 @@ class Writers:
         self._quarantine.close()
         if not self.quarantined:
             (self.folder / QUARANTINE).unlink()
+
+
+def _written(row: dict[str, Any]) -> bytes | None:
+    """The row as a line of JSON. None where it cannot be one: `fault` says why."""
+    try:
+        return orjson.dumps(row, option=orjson.OPT_APPEND_NEWLINE)
+    except TypeError:
+        return None
 
 
 def _readable(value: Any) -> Any:

@@ -9,7 +9,7 @@ from django.core.exceptions import ValidationError
 from django.db import connection, connections
 from django.utils import timezone, translation
 
-from annotate.models import Annotation, Consensus, Enrolment, Slot, Task
+from annotate.models import Annotation, Consensus, Enrolment, Project, Rule, Slot, Task
 from annotate.services import gold, ledger
 from annotate.services.adjudication import adjudicate
 from annotate.services.enrolments import enrol
@@ -183,6 +183,8 @@ def test_a_release_is_made_again_from_its_selection_whatever_came_since(world):
     first = export(world, unit="consensus")
     world.tasks(1)
     answered(world, 3, 2, 1)
+    Project.objects.update(name="Another name")
+    Rule.objects.create(project=world.project, key="new", text="Be brief.")
     again = exports.repeat_export(export=first, actor=None, send=False)
     build_export(str(again.job_id))
     again.refresh_from_db()

@@ -166,6 +166,26 @@ def test_it_depends_on_the_order_of_coming_in_alone(world):
     assert [at_once.index(group) for group in at_once] == [0, 1, 0, 3, 3, 0]
 
 
+def test_batches_make_no_difference_however_crowded_it_is(world):
+    random = np.random.default_rng(8)
+    frame = LONG.split()
+    prompts = [
+        " ".join([*frame[: random.integers(10, 29)], *(f"w{number}" for number in random.integers(6, size=3))])
+        for _ in range(150)
+    ]
+    other = create_project(slug="other", name="Other", overlap=1)
+    tasks = [new(str(at), text, group=f"g{at}" if at % 9 == 0 else "") for at, text in enumerate(prompts)]
+    at_once = groups(world.project, *tasks)
+    in_parts = [group for at in range(0, 150, 7) for group in groups(other, *tasks[at : at + 7])]
+    assert at_once == in_parts
+    assert 20 < len(set(at_once)) < 130
+    names = [
+        [(task.name, touched([task.pk]).get(task.pk)) for task in project.tasks.order_by("pk")]
+        for project in (world.project, other)
+    ]
+    assert names[0] == names[1] and any(groups for _name, groups in names[0])
+
+
 def test_another_projects_prompts_do_not_matter(world):
     other = create_project(slug="other", name="Other", overlap=1)
     groups(other, new("1", LONG, group="theirs"), new("2", SHORT, group="theirs"))
@@ -323,13 +343,27 @@ def test_the_same_file_again_keeps_groups_and_keys(world):
     assert before == (list(Task.objects.order_by("pk").values("split_group")), PromptKey.objects.count())
 
 
-def test_a_prompt_is_kept_once_and_common_keys_are_kept_of_the_oldest(world):
+def test_a_prompt_is_kept_once_and_a_key_of_many_of_the_oldest_few(world):
+    def most_of_a_key(name: str) -> int:
+        keys = PromptKey.objects.filter(task__name__startswith=name).values("key")
+        return keys.annotate(tasks=Count("task_id")).order_by("-tasks").values_list("tasks", flat=True)[0]
+
     groups(world.project, *(new(f"same-{at}", LONG) for at in range(50)))
     assert PromptKey.objects.count() == 10
-    others = [f"{SHORT} Say it in one sentence, to somebody who knows nothing of it, number {at}" for at in range(60)]
-    assert len(set(groups(world.project, *(new(f"like-{at}", prompt) for at, prompt in enumerate(others))))) == 1
-    most = PromptKey.objects.values("key").annotate(tasks=Count("task_id")).order_by("-tasks").first()
-    assert most["tasks"] == 32
+    assert set(groups(world.project, *(new(f"like-{at}", f"{LONG} {at}") for at in range(60)))) == {
+        sha256(normalised(LONG))
+    }
+    assert most_of_a_key("like") == 3  # beside the first one
+    groups(world.project, *(new(f"other-{at}", f"{CHINESE} {at}", group=f"g{at}") for at in range(60)))
+    assert most_of_a_key("other") == 32
+
+
+def test_a_large_group_does_not_hide_another(world):
+    groups(world.project, *(new(f"a{at}", f"{LONG} {at}", group="a") for at in range(40)))
+    groups(world.project, new("b", f"{LONG} more", group="b"))
+    groups(world.project, *(new(f"c{at}", f"{LONG} c {at}", group="a") for at in range(40)))
+    [task] = add_tasks(project=world.project, tasks=[new("1", LONG)])
+    assert (task.split_group, touched([task.pk])) == (sha256("a"), {task.pk: [sha256("b")]})
 
 
 def test_statements_do_not_grow(world):

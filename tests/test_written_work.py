@@ -9,7 +9,9 @@ from annotate.models import Annotator, Membership, Question, Review
 from annotate.questions import Given
 from annotate.services import ledger, reviews
 from curation.models import Dataset
+from curation.services import revoking
 from curation.services.datasets import rows_numbered
+from tests import library
 
 pytestmark = pytest.mark.django_db
 
@@ -69,3 +71,18 @@ def test_nothing_accepted_is_said(writing):
     with pytest.raises(CommandError, match="No written work of this project is accepted yet"):
         call_command("written_work", "kitchen", licence="CC0-1.0", language="en")
     assert Membership.objects.exists() and not Dataset.objects.exists()
+
+
+def test_erasing_a_writer_revokes_the_instructions_made_of_the_work(writing):
+    rita, ana = writing.users["rita"], writing.annotator("ana")
+    reviews.decide(piece=write(writing, "ana", "One."), actor=rita, decision=Review.Decision.ACCEPT)
+    call_command("written_work", "kitchen", licence="CC0-1.0", language="en")
+    dataset = Dataset.objects.get()
+    instances = library.instances(dataset, library.template(dataset, "{{ prompt }} ||| {{ answer }}"))
+    made = library.sft_export(instances)
+    revoking.erase_person(annotator=ana, actor=writing.users["ada"], because="Asked to be.")
+    made.refresh_from_db()
+    assert made.revoked
+    again = library.sft_export(instances)
+    again.job.refresh_from_db()
+    assert not again.built and "erased" in again.job.error

@@ -34,6 +34,7 @@ def erase(*, annotator: Annotator, actor, reason: str) -> int:
         raise Refused(_("This is no person: nobody is to be forgotten."))
     if actor is not None and annotator.user_id == actor.pk:
         raise Refused(_("Ask another admin to erase you, so that somebody can still sign in."))
+    Annotator.objects.select_for_update(no_key=True).get(pk=annotator.pk)
     held = _hold(annotator)
     for enrolment in Enrolment.objects.filter(annotator=annotator).order_by("pk"):
         for to in (Enrolment.Status.PAUSED, Enrolment.Status.REJECTED):  # who was let in is paused first

@@ -25,7 +25,8 @@ SIMILAR = 0.8
 SHINGLE, LEAST_TOKENS = 5, 8  # of shorter prompts one word more or less says something else
 BANDS, ROWS = 9, 4
 KEPT_PER_KEY = 32  # the oldest; a key that so many have is that of a common turn of phrase
-COMPARED = 8  # prompts that are compared with a new one exactly: those with most keys in common
+COMPARED = 16  # prompts that are compared with a new one exactly: those with most keys in common
+OF_A_GROUP = 4  # among either: the prompts of one large group must not hide those of another
 AT_ONCE = 4096  # shingles of a long prompt, so that memory does not grow with it
 
 # Thai to Tibetan, Burmese, Khmer, Japanese and Chinese: written without spaces, so a character stands for a word.
@@ -36,7 +37,8 @@ _UNSPACED = (
 _TOKEN = re.compile(rf"[{_UNSPACED}]|[^\W{_UNSPACED}]+")
 
 _FIND = """
-    SELECT wanted.key, found.task_id FROM unnest(%s::bigint[]) AS wanted(key) CROSS JOIN LATERAL (
+    SELECT wanted.key, found.task_id, (SELECT split_group FROM annotate_task WHERE id = found.task_id)
+    FROM unnest(%s::bigint[]) AS wanted(key) CROSS JOIN LATERAL (
         SELECT task_id FROM annotate_promptkey WHERE project_id = %s AND key = wanted.key ORDER BY task_id LIMIT %s
     ) AS found
 """
@@ -197,85 +199,90 @@ class _Said:
 # --- Prompts that are there -------------------------------------------------------------------------------------------
 
 
-@dataclass(frozen=True)
-class _Like:
-    """A prompt that is nearly the same as a new one."""
+@dataclass
+class _Near:
+    """A prompt that has keys in common with a new one."""
 
-    similarity: float
-    age: tuple[int, int]  # smaller for what came in earlier
+    shared: int
+    age: tuple[int, int]  # (0, task) of one that is stored, (1, number) of one in the batch: less for the older one
     split_group: str
-    same_text: bool
+    similarity: float = 0.0
+    same_text: bool = False
+
+    def compare(self, one: _Said, other: _Said) -> None:
+        self.similarity, self.same_text = one.similarity(other), one.text == other.text
 
 
-@dataclass(frozen=True, eq=False)
-class _New:
-    """A prompt that came in earlier in the same batch."""
-
-    age: int
-    said: _Said
-    split_group: str
+def _nearest(near: Iterable[_Near]) -> list[_Near]:
+    """Those to compare. The nearest of all are among the nearest of any part, so a batch can be looked at by itself."""
+    nearest: list[_Near] = []
+    of_group: Counter[str] = Counter()
+    for one in sorted(near, key=lambda one: (-one.shared, one.age)):
+        of_group[one.split_group] += 1
+        if of_group[one.split_group] <= OF_A_GROUP and len(nearest) < COMPARED:
+            nearest.append(one)
+    return nearest
 
 
 class _Shelves:
     """Prompts by their keys: those that the project has, and those of a batch that came in before."""
 
     def __init__(self, project: Project, texts: Iterable[_Said]) -> None:
-        self.stored: dict[int, list[int]] = defaultdict(list)  # by key, the oldest tasks
-        self.new: dict[int, list[_New]] = defaultdict(list)
-        self.count = 0
+        self.there: dict[int, dict[tuple[int, int], str]] = defaultdict(dict)  # by key: ages, with their groups
+        self.batch: list[_Said] = []
+        self.stored: dict[str, list[_Near]] = {}  # by text, those to compare it with
         texts = list(texts)
         wanted = sorted({key for said in texts for key in said.keys})  # neighbours in the index, one after the other
         if wanted:
             with connection.cursor() as cursor:
                 cursor.execute(_FIND, [wanted, project.pk, KEPT_PER_KEY])
-                for key, task in cursor:
-                    self.stored[key].append(task)
-        self.like = self._like_stored(texts) if self.stored else {}
+                for key, task, group in cursor:
+                    self.there[key][0, task] = group
+        if self.there:
+            self._compare_stored(texts)
 
-    def _like_stored(self, texts: Iterable[_Said]) -> dict[str, list[_Like]]:
-        """By text, the stored prompts that are nearly the same."""
-        wanting: dict[int, list[_Said]] = defaultdict(list)
+    def _near(self, said: _Said, kind: int) -> list[_Near]:
+        shared: Counter[tuple[int, int]] = Counter()
+        groups: dict[tuple[int, int], str] = {}
+        for key in said.keys:
+            if there := self.there.get(key):
+                shared.update(age for age in there if age[0] == kind)
+                groups |= there
+        return _nearest(_Near(count, age, groups[age]) for age, count in shared.items())
+
+    def _compare_stored(self, texts: Iterable[_Said]) -> None:
+        wanting: dict[int, list[tuple[_Said, _Near]]] = defaultdict(list)
         for said in texts:
-            shared = Counter(task for key in said.keys for task in self.stored.get(key, ()))
-            for task in sorted(shared, key=lambda task: (-shared[task], task))[:COMPARED]:
-                wanting[task].append(said)
-        like: dict[str, list[_Like]] = defaultdict(list)
-        rows = Task.objects.filter(pk__in=list(wanting)).values_list("pk", "split_group", "conversation", "tree")
+            self.stored[said.text] = self._near(said, 0)
+            for one in self.stored[said.text]:
+                wanting[one.age[1]].append((said, one))
         codes = _Codes()
-        for pk, group, conversation, tree in rows.iterator(chunk_size=100):
+        rows = Task.objects.filter(pk__in=list(wanting)).values_list("pk", "conversation", "tree")
+        for pk, conversation, tree in rows.iterator(chunk_size=100):
             there = _Said(normalised(first_prompt(conversation, tree)), codes)
-            for said in wanting[pk]:
-                self._note(like[said.text], said, there, (0, pk), group)
-        return like
-
-    @staticmethod
-    def _note(like: list[_Like], said: _Said, there: _Said, age: tuple[int, int], group: str) -> None:
-        if (similarity := said.similarity(there)) >= SIMILAR:
-            like.append(_Like(similarity, age, group, said.text == there.text))
+            for said, one in wanting[pk]:
+                one.compare(said, there)
 
     def place(self, prompt: Prompt, said: _Said) -> Place:
-        like = [*self.like.get(prompt.text, ()), *self._like_new(said)]
-        like.sort(key=lambda one: (-one.similarity, one.age))
+        near = _nearest([*self.stored.get(prompt.text, ()), *self._near(said, 1)])
+        for one in near:
+            if one.age[0] == 1:
+                one.compare(said, self.batch[one.age[1]])
+        like = sorted((one for one in near if one.similarity >= SIMILAR), key=lambda one: (-one.similarity, one.age))
         group = prompt.split_group or (like[0].split_group if like else _group_of(prompt.text))
-        if any(one.same_text and one.split_group == group for one in like):
-            keys = []
-        else:
-            keys = [key for key in said.keys if len(self.stored.get(key, ())) + len(self.new[key]) < KEPT_PER_KEY]
-        this = _New(self.count, said, group)
+        known = any(one.same_text and one.split_group == group for one in like)
+        keys = () if known else tuple(key for key in said.keys if self._has_room(key, group))
         for key in keys:
-            self.new[key].append(this)
-        self.count += 1
-        return Place(group, self._touches(prompt, said, group, like), tuple(keys))
+            self.there[key][1, len(self.batch)] = group
+        self.batch.append(said)
+        return Place(group, self._touches(prompt, said, group, like), keys)
 
-    def _like_new(self, said: _Said) -> list[_Like]:
-        shared = Counter(one for key in said.keys for one in self.new.get(key, ()))
-        like: list[_Like] = []
-        for one in sorted(shared, key=lambda one: (-shared[one], one.age))[:COMPARED]:
-            self._note(like, said, one.said, (1, one.age), one.split_group)
-        return like
+    def _has_room(self, key: int, group: str) -> bool:
+        there = self.there.get(key, {}).values()
+        return len(there) < KEPT_PER_KEY and list(there).count(group) < OF_A_GROUP
 
     @staticmethod
-    def _touches(prompt: Prompt, said: _Said, group: str, like: list[_Like]) -> tuple[str, ...]:
+    def _touches(prompt: Prompt, said: _Said, group: str, like: list[_Near]) -> tuple[str, ...]:
         """Whoever named a group has said what belongs together: only the very same prompt elsewhere is news to him.
 
         Nor is it, where the conversation goes on, that others begin with the same few words.

@@ -35,6 +35,11 @@ class Migration(migrations.Migration):
         ),
         migrations.AddField(
             model_name="export",
+            name="about",
+            field=models.JSONField(editable=False, null=True),
+        ),
+        migrations.AddField(
+            model_name="export",
             name="filters",
             field=models.JSONField(blank=True, default=dict, verbose_name="what goes in"),
         ),

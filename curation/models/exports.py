@@ -24,7 +24,7 @@ class ExportQuerySet(models.QuerySet):
         return self.filter(of).select_related("project", "job").prefetch_related("instance_sets__dataset")
 
 
-@pghistory.track(exclude=["manifest"])
+@pghistory.track(exclude=["manifest", "about"])
 class Export(models.Model):
     """An immutable release of training data: what people judged in a project, or instructions of instance sets.
 
@@ -115,6 +115,7 @@ class Export(models.Model):
     )
     selection = models.ForeignKey(Blob, models.PROTECT, null=True, editable=False, related_name="+")
     settled = models.ForeignKey(Blob, models.PROTECT, null=True, editable=False, related_name="+")  # consensus values
+    about = models.JSONField(null=True, editable=False)  # the project and its questions and rules, as selected
     snapshot = models.TextField(editable=False, blank=True)  # pg_current_snapshot() when it was selected
     annotators = models.ManyToManyField(Annotator, editable=False, related_name="+")  # whose work is in
     revoked_at = models.DateTimeField(_("revoked"), null=True, editable=False)

@@ -14,7 +14,7 @@ from django.db import transaction
 from django.utils import timezone, translation
 from django.utils.translation import gettext as _
 
-from annotate.models import Project, Question
+from annotate.models import Annotator, Project, Question, Slot
 from curation import folder as folders
 from curation.exporting.filters import GOLD, Wrong, filters_of
 from curation.exporting.kinds import KINDS
@@ -22,7 +22,7 @@ from curation.exporting.shapes import shapes_of
 from curation.models import Export, ExportFile, InstanceSet
 from curation.services import blobs, project_export, sft_export
 from curation.services.selecting import PREFERENCES
-from jobs.models import Job
+from jobs.models import Job, JobError
 from jobs.services import enqueue
 
 JOB = "curation.build_export"
@@ -135,7 +135,8 @@ def repeat_export(*, export: Export, actor, send: bool = True) -> Export:
         "salt",
     )
     again = Export(actor=actor, **{name: getattr(export, name) for name in names})
-    again.selection, again.settled, again.snapshot = export.selection, export.settled, export.snapshot
+    for name in ("selection", "settled", "snapshot", "about"):
+        setattr(again, name, getattr(export, name))
     return _request(again, {"repeats": str(export.pk)}, list(export.instance_sets.all()), send)
 
 
@@ -163,11 +164,16 @@ def _publish(export: Export, folder: Path, manifest: dict[str, Any]) -> None:
     (folder / "manifest.json").write_bytes(written)
     paths = ["manifest.json", *(entry["path"] for entry in manifest["files"])]
     kept = {path: blobs.keep(folder / path) for path in paths}
+    people = project_export.people_in(export, manifest)
     with transaction.atomic():
+        # Whoever is erased meanwhile waits, or is seen here: nothing goes out with the work of somebody forgotten.
+        list(Annotator.objects.filter(pk__in=people).order_by("pk").select_for_update(no_key=True).values_list("pk"))
+        if Slot.objects.filter(holder__in=people, held_for=Slot.HeldFor.ERASED).exists():
+            raise JobError(_("Somebody whose work is in it was erased. Leave that work out, then export again."))
         locked = Export.objects.select_for_update(of=("self",)).get(pk=export.pk)
         if locked.built:  # an attempt that was taken for dead came first; its bytes are the same
             return
         ExportFile.objects.bulk_create(ExportFile(export=export, path=path, blob=blob) for path, blob in kept.items())
         locked.manifest, locked.manifest_sha256 = manifest, kept["manifest.json"].sha256
         locked.save(update_fields=["manifest", "manifest_sha256"])
-        locked.annotators.set(project_export.people_in(locked))
+        locked.annotators.set(people)

@@ -8,7 +8,6 @@ build that is killed after the first step goes on from the same selection, so it
 import shutil
 from array import array
 from collections import Counter, defaultdict
-from collections.abc import Iterable
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -19,7 +18,7 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_noop
 
 from annotate import measures
-from annotate.models import Annotator, Rule
+from annotate.models import Annotator
 from annotate.services.agreement import all_measures
 from curation import folder as folders
 from curation.exporting.deriving import agreement_units
@@ -32,8 +31,9 @@ from curation.services import blobs
 from curation.services.changes import Changes
 from curation.services.lineage import INSTANCE
 from curation.services.loading import count, prompts
-from curation.services.selecting import PREFERENCES, asked_by, guidelines_of, select
+from curation.services.selecting import PREFERENCES, asked_by, guidelines_of, preference_key, select
 from curation.services.sft_export import dataset_as_dict
+from curation.services.written import writers_in
 from jobs.models import Job, JobError
 
 RULES = {
@@ -52,8 +52,7 @@ RULE_GOLD = gettext_noop("In: the answers that at least two researchers agree on
 
 def build(export: Export, folder: Path, job: Job) -> dict[str, Any]:
     """Write the files of an export and return its manifest. Raises JobError where there is nothing to export."""
-    questions = list(asked_by(export).filter(current=True))
-    if not questions:
+    if not asked_by(export).exists():
         raise JobError(nothing_asked(export))
     if export.selection is None:
         select(export, folder)
@@ -82,7 +81,6 @@ class _Builder:
         assert export.project is not None  # a constraint says so
         self.export, self.project, self.folder, self.job = export, export.project, folder, job
         self.filters = filters_of(export.filters)
-        self.question = self.project.preference_question
         self.options = options_of(export)
         self.kind = KINDS[export.kind]
         self.schema = self.kind.schema(self.options)
@@ -92,10 +90,8 @@ class _Builder:
         self.guidelines: set[int] = set()
         self.languages: set[str] = set()
         self.datasets: set[tuple[str, int]] = set()  # of which tasks were made
-        self.groups = (
-            array("Q"),
-            array("Q"),
-        )  # of each side, by 8 bytes of their hashes, which a million need no set for
+        # Split groups of each side, by 8 bytes of their hashes: a set of a million would not fit.
+        self.groups = (array("Q"), array("Q"))
         self.units, self.unit_prompts = array("q"), array("q")
         # Of the last judgement that is in: unlike the time of building, the same each time.
         self.as_of = datetime.min.replace(tzinfo=UTC)
@@ -122,7 +118,8 @@ class _Builder:
             changes.write_tombstones()
             self.counts["unchanged"], self.counts["tombstones"] = changes.unchanged, changes.gone
             files.append(changes.path)
-        name = f"{self.project.name}: {self.export.get_kind_display()}"
+        assert self.export.about is not None
+        name = f"{self.export.about['project']['name']}: {self.export.get_kind_display()}"
         return folders.finished(self.folder, self._manifest(), self.writers, name, *files)
 
     def _copied(self, name: str) -> Path:
@@ -151,9 +148,7 @@ class _Builder:
         gold = self.filters.purpose == GOLD
         groups = {group for item in items for group in (item.split_group, *item.touches)}
         sides = {gold or is_held_out(group, salt, share) for group in groups}
-        if (
-            len(sides) > 1
-        ):  # the prompt, or one nearly the same, in groups on both sides would leak from one into the other
+        if len(sides) > 1:  # what is in train would be nearly what is asked in test
             self.counts["prompts_in_both_splits"] += 1
             return
         side = sides.pop()
@@ -186,11 +181,11 @@ class _Builder:
                 self.unit_prompts.append(self.counts["prompts"])
 
     def _manifest(self) -> dict[str, Any]:
-        export, project = self.export, self.project
+        export = self.export
+        assert export.about is not None
         units = np.frombuffer(self.units, dtype=np.int64).reshape(-1, 3)
         figures = all_measures(units, np.frombuffer(self.unit_prompts, dtype=np.int64)) if len(units) else []
         kinds = Counter(kind for counted in self.people.values() for kind in counted)
-        preference = self.question if export.kind in PREFERENCES else None
         return {
             "kind": export.kind,
             "unit": export.unit,
@@ -205,19 +200,11 @@ class _Builder:
             },
             "selection": self.filters.as_dict(),
             "as_of": self.as_of.isoformat() if self.people else None,
-            "project": {"slug": project.slug, "name": project.name},
-            "question": {"key": preference.key, "version": preference.version, "text": preference.text}
-            if preference
-            else None,
-            "questions": [
-                {"key": one.key, "version": one.version, "kind": one.kind, "text": one.text, "settings": one.settings}
-                for one in asked_by(export).order_by("key", "version")
-            ],
+            **export.about,
             "guideline_versions": sorted(self.guidelines),
             "guidelines": guidelines_of(self.guidelines, export),
             "languages": sorted(self.languages - {""}),
             **self._sources(),
-            "rules": [{"rule": f"{one.key}@{one.version}", "text": one.text} for one in self._rules()],
             "counts": self.counts | {f"annotators_{kind}": n for kind, n in kinds.items()},
             "annotators": [
                 {
@@ -247,17 +234,15 @@ class _Builder:
             "datasets": [dataset_as_dict(one) for one in found],
         }
 
-    def _rules(self) -> Iterable[Rule]:
-        asked = self.export.kind in (Export.Kind.VIOLATION, Export.Kind.JUDGEMENT)
-        return Rule.objects.filter(project=self.project).order_by("key", "version") if asked else ()
-
 
 def options_of(export: Export) -> Options:
-    preference = export.project.preference_question if export.project and export.kind in PREFERENCES else None
-    return Options(export.unit, preference.key if preference else "", export.ties, export.margin)
+    key = preference_key(export) if export.kind in PREFERENCES else ""
+    return Options(export.unit, key, export.ties, export.margin)
 
 
-def people_in(export: Export) -> list[int]:
-    """The annotators whose work a built export holds."""
-    names = [one["pseudonym"] for one in (export.manifest or {}).get("annotators", [])]
-    return list(Annotator.objects.filter(pseudonym__in=names).values_list("pk", flat=True))
+def people_in(export: Export, manifest: dict[str, Any]) -> list[int]:
+    """The annotators whose work an export holds: who judged, or wrote what became a dataset."""
+    names = {one["pseudonym"] for one in manifest.get("annotators", [])}
+    for one in export.instance_sets.select_related("dataset__table"):
+        names |= writers_in(one.dataset)
+    return list(Annotator.objects.filter(pseudonym__in=names).order_by("pk").values_list("pk", flat=True))

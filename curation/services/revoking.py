@@ -33,8 +33,8 @@ def erase_person(*, annotator: Annotator, actor, because: str) -> int:
     """Forget who somebody is, hold all his work for good, and revoke the releases that hold it. Returns how many."""
     if not because.strip():
         raise ValidationError({"because": _("Say why: the log keeps it.")})
-    holding = list(exports_with(annotator).filter(revoked_at=None))
     erasing.erase(annotator=annotator, actor=actor, reason=because)
+    holding = list(exports_with(annotator).filter(revoked_at=None))
     for export in holding:
         # The reason that others read names nobody, not even by the pseudonym.
         revoke(export=export, actor=actor, because=_("Somebody whose work is in it asked to be forgotten."))

@@ -17,7 +17,7 @@ from django.db import connection, transaction
 from django.db.models import Exists, F, OuterRef, Q, QuerySet
 
 from annotate.consensus import one_coin
-from annotate.models import Answer, Consensus, Enrolment, GoldAnswer, Guideline, Question, Slot, Task
+from annotate.models import Answer, Consensus, Enrolment, GoldAnswer, Guideline, Question, Rule, Slot, Task
 from annotate.models.gold import LEAST_RESEARCHERS
 from annotate.services import consensus
 from annotate.services.judgements import MEASURABLE, epochs, judgements, labels
@@ -59,12 +59,19 @@ PREFERENCES = (Kind.PREFERENCE, Kind.RANKING, Kind.UNPAIRED)
 CHUNK = 2_000
 
 
+def preference_key(export: Export) -> str:
+    """The key of the question of preference: the project's, as it was when the export was selected. Empty without one."""
+    if export.about:
+        return export.about["question"]["key"] if export.about["question"] else ""
+    question = export.project.preference_question if export.project else None
+    return question.key if question else ""
+
+
 def asked_by(export: Export) -> QuerySet[Question]:
     """All versions of the questions whose answers the kind is made of."""
     questions = Question.objects.filter(project=export.project)
     if export.kind in PREFERENCES:
-        preference = export.project.preference_question if export.project else None
-        return questions.filter(key=preference.key, kind__in=Question.PREFERENCES) if preference else questions.none()
+        return questions.filter(key=preference_key(export), kind__in=Question.PREFERENCES)
     kinds: dict[str, list[Question.Kind]] = {
         Kind.RATING: [Question.Kind.RATING, Question.Kind.CHOICE, Question.Kind.MULTI_CHOICE],
         Kind.VIOLATION: [Question.Kind.RULE],
@@ -137,6 +144,7 @@ def select(export: Export, folder: Path) -> None:
             consensus.keep(question=question, found=consensus.work_out(question))
     selection, settled = folder / "selection.parquet", folder / "settled.parquet"
     with snapshot() as name:
+        about = _about(export)
         with RowWriter(selection, SELECTION) as writer:
             for row in () if gold else selected(export):
                 writer.write(row)
@@ -145,11 +153,31 @@ def select(export: Export, folder: Path) -> None:
                 for row in known(export) if gold else settled_by(export):
                     writer.write(row)
     with transaction.atomic():
-        kept: dict[str, Any] = {"selection": blobs.keep(selection), "snapshot": name}
+        kept: dict[str, Any] = {"selection": blobs.keep(selection), "snapshot": name, "about": about}
         if export.unit == Export.Unit.CONSENSUS:
             kept["settled"] = blobs.keep(settled)
         Export.objects.filter(pk=export.pk, selection=None).update(**kept)
-    export.refresh_from_db(fields=["selection", "settled", "snapshot"])
+    export.refresh_from_db(fields=["selection", "settled", "snapshot", "about"])
+
+
+def _about(export: Export) -> dict[str, Any]:
+    """What the manifest says of the project. Kept with the selection: all of it may change before the export is made again."""
+    project = export.project
+    assert project is not None
+    preference = project.preference_question if export.kind in PREFERENCES else None
+    asks_rules = export.kind in (Kind.VIOLATION, Kind.JUDGEMENT)
+    rules = Rule.objects.filter(project=project).order_by("key", "version") if asks_rules else Rule.objects.none()
+    return {
+        "project": {"slug": project.slug, "name": project.name},
+        "question": {"key": preference.key, "version": preference.version, "text": preference.text}
+        if preference
+        else None,
+        "questions": [
+            {"key": one.key, "version": one.version, "kind": one.kind, "text": one.text, "settings": one.settings}
+            for one in asked_by(export).order_by("key", "version")
+        ],
+        "rules": [{"rule": f"{one.key}@{one.version}", "text": one.text} for one in rules],
+    }
 
 
 def selected(export: Export) -> Iterator[dict[str, Any]]:

@@ -16,7 +16,12 @@ from annotate.models import Annotator, Project, Review
 from annotate.services.reviews import accepted_work
 from curation.models import Dataset
 from curation.reading import PLAIN
+from curation.services import blobs
 from curation.services.datasets import request_import
+from curation.tables import opened
+
+WORK = {"writer", "editor", "review", "annotation"}
+"""Columns by which such a dataset is known."""
 
 
 def request_dataset(*, project: Project, licence: str, language: str, actor, send: bool = True) -> Dataset:
@@ -70,3 +75,15 @@ def _rows(project: Project) -> Iterator[dict[str, Any]]:
             "annotation": piece.annotation_id,
             "group": task.split_group,
         }
+
+
+def writers_in(dataset: Dataset) -> set[str]:
+    """The pseudonyms of those who wrote or edited the rows of a dataset that was made here; else nobody."""
+    names = {column["name"] for column in dataset.columns}
+    if dataset.table is None or not names >= WORK:
+        return set()
+    found: set[str] = set()
+    with opened(blobs.file_of(dataset.table)) as table:
+        for batch in table.iter_batches(columns=["writer", "editor"], use_threads=False):
+            found.update(*(column.unique().to_pylist() for column in batch.columns))
+    return found - {"", None}

@@ -14,7 +14,7 @@ import tempfile
 import time
 import xml.etree.ElementTree as ET
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -54,6 +54,7 @@ SHOWN = {
     "tests/test_releases.py::test_what_changed": "since N, applied to N, is the whole: new, changed and gone rows",
     "tests/test_releases.py": "filters, repeats, lineage, revoking, erasing",
     "tests/test_splits.py": "splits by group: a group stays on its side",
+    "tests/test_split_groups.py": "groups: user, tree, first prompt, near duplicates; who touches both sides",
     "tests/test_export_verify.py": "verify.py and verify_export: each check can fail, and every export that is built passes",
     "tests/test_export_card.py": "the card says what the manifest says, and datasets reads it",
     "tests/test_delivery.py": "downloads go on where they broke off (ranges), signed links, revoked exports give nothing",
@@ -128,7 +129,7 @@ from annotate.models import Project
 from curation.services.exports import request_export
 print(request_export(project=Project.objects.get(), actor=None).pk)
 """
-PATIENCE = 180  # seconds for an export to be built, whatever befell it
+PATIENCE = 90  # seconds for an export to be built, whatever befell it
 
 
 class Stack:
@@ -162,7 +163,8 @@ class Stack:
     def stop(self, name: str, number: signal.Signals) -> None:
         """The process that was started under this name, and its children."""
         process = self.processes.pop(name)
-        os.killpg(process.pid, number)
+        with suppress(ProcessLookupError):  # it had ended, and its children with it
+            os.killpg(process.pid, number)
         process.wait(60)
 
     def asked(self, query: str, *values: object) -> tuple:
@@ -272,7 +274,20 @@ def killed(here: Stack, undisturbed: str, what: str) -> str:
     KILLED[what](here)
     assert here.wait_until_built(export) == undisturbed, "other bytes"
     seconds, attempts = time.monotonic() - began, here.attempts(export)
+    check_that_work_goes_on(here, undisturbed)
     return f"built by itself {seconds:.0f} s later, in attempt {attempts}; manifest {undisturbed[:16]} as without it"
+
+
+def check_that_work_goes_on(here: Stack, undisturbed: str) -> None:
+    """The next export is built by the same worker and beat."""
+    export = here.request()
+    try:
+        assert here.wait_until_built(export) == undisturbed, "other bytes in the next export"
+    finally:
+        ended = [name for name, process in here.processes.items() if process.poll() is not None]
+        if "worker" in ended:
+            here.start_worker()  # for the drills that follow
+    assert not ended, f"ended by itself: {ended}"
 
 
 def lost(here: Stack, undisturbed: str) -> str:
@@ -283,6 +298,7 @@ def lost(here: Stack, undisturbed: str) -> str:
     kill_the_broker(here)
     os.killpg(worker.pid, signal.SIGCONT)
     assert here.wait_until_built(export) == undisturbed, "other bytes"
+    check_that_work_goes_on(here, undisturbed)
     return f"sent again by the sweep; manifest {undisturbed[:16]} as without it"
 
 
