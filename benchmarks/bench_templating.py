@@ -3,7 +3,9 @@
 Run by `make bench`. Beside it, in the same run, a bare loop does what a script would: it reads the same Parquet file,
 renders with plain Jinja in one process, splits, and writes Parquet; without a sandbox, limits, hashes or a database.
 Both are measured in processor time, of all their processes: it is what one core would need. Then the larger dataset is
-rendered by one real worker and by two. That memory does not grow is asserted, and how far the bare loop may be ahead.
+rendered by one real worker and by two. That memory does not grow is asserted, how far the bare loop may be ahead, and
+that two workers do as much with a second of a core as one. How much faster they are is told and not asserted: a busy
+machine gives them no second core.
 """
 
 import json
@@ -23,6 +25,7 @@ JINJA = (
     "{{ answer_choices[['world', 'sports', 'business', 'science'].index(label)] }}"
 )
 CHOICES = "World ||| Sports ||| Business ||| Science"
+WASTE = 0.75  # two workers also start twice
 AT_LEAST = 0.35  # of the bare loop's speed: a row is hashed twice and goes to another process and back
 
 
@@ -130,15 +133,16 @@ def test_the_memory_of_templating_does_not_grow_and_the_sandbox_costs_so_much(tm
 
 
 @pytest.mark.django_db(transaction=True)
-def test_two_workers_are_faster_than_one(tmp_path):
+def test_two_workers_waste_nothing(tmp_path):
     from contextlib import ExitStack
 
     from curation.services.instances import request_instances
     from tests.stack import celery_worker
 
     dataset, template = imported(tmp_path / "rows.parquet", SIZES[1])
-    speeds, tables = [], []
+    speeds, by_core, tables = [], [], []
     for workers in (1, 2):
+        used = processor_seconds()
         with ExitStack() as stack:
             for _ in range(workers):
                 stack.enter_context(celery_worker())
@@ -148,13 +152,22 @@ def test_two_workers_are_faster_than_one(tmp_path):
                 time.sleep(0.2)
                 made.job.refresh_from_db()
             speeds.append(SIZES[1] / (time.perf_counter() - began))
+        by_core.append(SIZES[1] / (processor_seconds() - used))  # with the workers' own beginning
         made.refresh_from_db()
         tables.append(made.table_id)
         made.delete()
-        print(f"\n{SIZES[1]:,} rows, {workers} worker(s), {os.cpu_count()} cores: {speeds[-1]:,.0f} rows/s", end="")
-    print(f"\ntwo workers against one: {speeds[1] / speeds[0]:.2f} times", end="")
+        print(
+            f"\n{SIZES[1]:,} rows, {workers} worker(s), {os.cpu_count()} cores: {speeds[-1]:,.0f} rows/s, "
+            f"{by_core[-1]:,.0f} in a second of one core",
+            end="",
+        )
+    print(
+        f"\ntwo workers against one: {speeds[1] / speeds[0]:.2f} times; in a second of one core "
+        f"{by_core[1] / by_core[0]:.2f} times",
+        end="",
+    )
     assert tables[0] == tables[1]
-    assert speeds[1] > speeds[0]
+    assert by_core[1] > WASTE * by_core[0]
 
 
 if __name__ == "__main__":
