@@ -267,7 +267,7 @@ class HandoverForm(forms.Form):
 class SftExportForm(forms.ModelForm):
     class Meta:
         model = Export
-        fields = ["instance_sets", "shape", "test_share", "salt"]
+        fields = ["instance_sets", "shape", "cap", "test_share", "salt"]
         widgets = {"instance_sets": forms.CheckboxSelectMultiple}
 
     def __init__(self, *args, user, **kwargs) -> None:

@@ -3,6 +3,7 @@
 import hashlib
 import io
 import zipfile
+from collections import Counter
 from contextlib import suppress
 from decimal import Decimal
 
@@ -190,6 +191,28 @@ def test_another_salt_holds_out_others_and_share_0_none(world):
     assert set(rows_of(library.sft_export(instances, test_share=Decimal(0)))) == {"train"}
 
 
+def test_of_a_task_type_no_more_than_the_cap_go_in_whatever_the_template(world):
+    over = library.dataset(library.rows(10), id_column="id")
+    sets = [
+        library.instances(
+            over, library.template(over, f"{words} {{{{ text }}}} ||| {{{{ short }}}}", name=name, task_type=of)
+        )
+        for name, words, of in (
+            ("one", "Say:", "summarisation"),
+            ("two", "Tell:", "summarisation"),
+            ("three", "Give:", "translation"),
+        )
+    ]
+    export = library.sft_export(*sets, cap=4, test_share=Decimal("0.3"))
+    found = Counter("translation" if "/three@" in row["template"] else "summarisation" for row in all_rows(export))
+    assert found == {"summarisation": 4, "translation": 4}
+    counts = export.manifest["counts"]
+    assert (counts["rows"], counts["over_the_cap"], counts["instances"]) == (8, 22, 30)
+    assert sum(split["prompts"] for split in export.manifest["splits"].values()) == 8
+    whole = {row["row_id"] for row in all_rows(library.sft_export(*sets, cap=30, test_share=Decimal("0.3")))}
+    assert len(whole) == 30 and {row["row_id"] for row in all_rows(export)} < whole
+
+
 # --- The manifest -----------------------------------------------------------------------------------------------------
 
 
@@ -205,7 +228,7 @@ def test_the_manifest_says_what_is_in_it(world):
         "format_version": 2,
         "kind": "sft",
         "unit": "instance",
-        "parameters": {"test_share": 0.3, "salt": "x"},
+        "parameters": {"test_share": 0.3, "salt": "x", "cap": None},
     }
     assert manifest["datasets"] == [
         {

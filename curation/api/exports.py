@@ -52,6 +52,7 @@ class ExportSerializer(serializers.ModelSerializer):
             "shape",
             "project",
             "instance_sets",
+            "cap",
             "test_share",
             "salt",
             "ties",
@@ -86,6 +87,7 @@ class NewExportSerializer(serializers.ModelSerializer):
             "kind",
             "unit",
             "shape",
+            "cap",
             "test_share",
             "salt",
             "ties",
@@ -130,7 +132,7 @@ class ExportList(generics.ListAPIView):
             else:
                 check_makes_datasets(request.user)
                 sets = [instance_set_for(request.user, pk) for pk in dict.fromkeys(given.pop("instance_sets"))]
-                wanted = {name: given[name] for name in ("shape", "test_share", "salt") if name in request.data}
+                wanted = {name: given[name] for name in ("shape", "cap", "test_share", "salt") if name in request.data}
                 export = request_sft_export(instance_sets=sets, actor=request.user, **wanted)
         except ValidationError as error:
             raise refusal(error) from None

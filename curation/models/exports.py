@@ -113,6 +113,13 @@ class Export(models.Model):
         default="plumbline",
         help_text=_("Exports with the same salt and share hold out the same split groups."),
     )
+    cap = models.PositiveIntegerField(
+        _("most instances of a task type"),
+        null=True,
+        blank=True,
+        validators=[MinValueValidator(1)],
+        help_text=_("Drawn by hash. A few hundred of each are enough for most. Empty: all."),
+    )
     selection = models.ForeignKey(Blob, models.PROTECT, null=True, editable=False, related_name="+")
     settled = models.ForeignKey(Blob, models.PROTECT, null=True, editable=False, related_name="+")  # consensus values
     about = models.JSONField(null=True, editable=False)  # the project and its questions and rules, as selected

@@ -80,6 +80,8 @@ def _check(export: Export) -> None:
         raise ValidationError({"unit": message})
     if export.reliability != Export.Reliability.EQUAL and export.kind not in PREFERENCES:
         raise ValidationError({"reliability": _("Weights by reliability are made of preferences.")})
+    if export.cap:
+        raise ValidationError({"cap": _("Only instructions are drawn from: judgements are all in, or filtered.")})
     if export.since:
         _check_since(export, export.since)
 
@@ -131,6 +133,7 @@ def repeat_export(*, export: Export, actor, send: bool = True) -> Export:
         "reliability",
         "filters",
         "since",
+        "cap",
         "test_share",
         "salt",
     )

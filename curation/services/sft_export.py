@@ -5,6 +5,7 @@ memory holds: what has to be known of all of them at once (which prompts stand o
 a file, by DuckDB.
 """
 
+import hashlib
 from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
@@ -36,7 +37,17 @@ SCHEMA = pa.schema(
         ("split_group", pa.string()),
     ]
 )
-PLACES = pa.schema([("prompt_id", pa.string()), ("split_group", pa.string()), ("held_out", pa.bool_())])
+PLACES = pa.schema(
+    [
+        ("prompt_id", pa.string()),
+        ("split_group", pa.string()),
+        ("held_out", pa.bool_()),
+        ("task_type", pa.string()),
+        ("drawn", pa.uint64()),
+    ]
+)
+
+LAST_PLACE = 2**64 - 1
 
 RULE = gettext_noop(
     "In: every instance of the sets named here, each as one turn of the user and one of the assistant. Out: rows that "
@@ -60,7 +71,7 @@ class _Builder:
         self.counts: Counter[str] = Counter()
 
     def build(self) -> dict[str, Any]:
-        leaking, figures = self._look_ahead()
+        leaking, figures, self.most = self._look_ahead()
         total = sum(one.instances or 0 for one in self.sets)
         tracked = self.job.track(self._instances(), total=total, message=_("writing the rows"), every=10_000)
         with folders.export_writers(self.folder, self.export, SCHEMA) as self.writers:
@@ -82,13 +93,20 @@ class _Builder:
     def _held_out(self, split_group: str) -> bool:
         return is_held_out(split_group, self.export.salt, float(self.export.test_share))
 
-    def _look_ahead(self) -> tuple[set[str], dict[bool, dict[str, int]]]:
-        """The prompts that would stand on both sides, and per side how many prompts and groups are left."""
+    def _drawn(self, one: InstanceSet, row: dict[str, Any]) -> int:
+        """The place of an instance in the lot that is drawn where a task type has more than may go in."""
+        name = f"{self.export.salt}:{instance_name(one, row['row'])}"
+        return int.from_bytes(hashlib.sha256(name.encode()).digest()[:8], "big")
+
+    def _look_ahead(self) -> tuple[set[str], dict[bool, dict[str, int]], dict[str, int]]:
+        """The prompts that would stand on both sides; per side how many prompts and groups are left; and, of the task types
+        with more instances than may go in, the last place in the lot that does.
+        """
         path = self.folder / "places.parquet"
         with RowWriter(path, PLACES) as places:
-            for _one, row in self._instances(["prompt_id", "split_group"]):
-                group = row["split_group"]
-                places.write({"prompt_id": row["prompt_id"], "split_group": group, "held_out": self._held_out(group)})
+            for one, row in self._instances(["row", "prompt_id", "split_group"]):
+                held_out, drawn = self._held_out(row["split_group"]), self._drawn(one, row)
+                places.write(row | {"held_out": held_out, "task_type": one.template.task_type, "drawn": drawn})
         with duckdb_in(self.folder) as database:
             database.read_parquet(str(path)).create_view("places")
             database.execute(
@@ -96,19 +114,34 @@ class _Builder:
                 "bool_and(held_out)"
             )
             leaking = database.execute("SELECT prompt_id FROM leaking").fetchall()
+            database.execute(
+                "CREATE TABLE lot AS SELECT *, row_number() OVER (PARTITION BY task_type ORDER BY drawn) AS place "
+                "FROM places WHERE NOT (held_out AND prompt_id IN (FROM leaking))"
+            )
+            if self.export.cap:
+                database.execute(
+                    "CREATE TABLE over AS SELECT DISTINCT task_type FROM lot WHERE place > ?", [self.export.cap]
+                )
+                database.execute("DELETE FROM lot WHERE place > ?", [self.export.cap])
+                last = "SELECT task_type, max(drawn) FROM lot WHERE task_type IN (FROM over) GROUP BY 1"
+                most = dict(database.execute(last).fetchall())
+            else:
+                most = {}
             figures = database.execute(
-                "SELECT held_out, count(DISTINCT prompt_id), count(DISTINCT split_group) FROM places WHERE NOT "
-                "(held_out AND prompt_id IN (FROM leaking)) GROUP BY 1"
+                "SELECT held_out, count(DISTINCT prompt_id), count(DISTINCT split_group) FROM lot GROUP BY 1"
             ).fetchall()
         path.unlink()
         counted = {held_out: {"prompts": prompts, "split_groups": groups} for held_out, prompts, groups in figures}
-        return {prompt for (prompt,) in leaking}, counted
+        return {prompt for (prompt,) in leaking}, counted, most
 
     def _write(self, one: InstanceSet, row: dict[str, Any], leaking: set[str]) -> None:
         self.counts["instances"] += 1
         held_out = self._held_out(row["split_group"])
         if held_out and row["prompt_id"] in leaking:
             self.counts["held_out_but_trained_on"] += 1
+            return
+        if self._drawn(one, row) > self.most.get(one.template.task_type, LAST_PLACE):
+            self.counts["over_the_cap"] += 1
             return
         self.counts["rows"] += self.writers.write(
             held_out,
@@ -135,7 +168,11 @@ class _Builder:
             "kind": self.export.kind,
             "unit": "instance",
             "shape": self.export.shape,
-            "parameters": {"test_share": float(self.export.test_share), "salt": self.export.salt},
+            "parameters": {
+                "test_share": float(self.export.test_share),
+                "salt": self.export.salt,
+                "cap": self.export.cap,
+            },
             "datasets": [dataset_as_dict(one) for one in {one.dataset.pk: one.dataset for one in self.sets}.values()],
             "templates": [_template(one) for one in {one.template.pk: one.template for one in self.sets}.values()],
             "instance_sets": [_instance_set(one) for one in self.sets],

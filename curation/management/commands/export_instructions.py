@@ -16,14 +16,15 @@ class Command(BaseCommand):
     def add_arguments(self, parser):
         parser.add_argument("sources", nargs="+", help="dataset, dataset@version, or either with /template")
         parser.add_argument("--seed", default=USUAL_SEED, help="of the instances (default %(default)s)")
+        parser.add_argument("--cap", type=int, help="most instances of a task type, drawn by hash (default: all)")
         add_arguments(parser)
 
-    def handle(self, *args, sources, seed, test_share, salt, out, **options):
+    def handle(self, *args, sources, seed, cap, test_share, salt, out, **options):
         check_folder(out)
         sets = {one.pk: one for source in sources for one in self._sets(source, seed)}
         try:
             export = request_sft_export(
-                instance_sets=sets.values(), actor=None, test_share=test_share, salt=salt, send=False
+                instance_sets=sets.values(), actor=None, cap=cap, test_share=test_share, salt=salt, send=False
             )
         except ValidationError as error:
             raise CommandError("; ".join(error.messages)) from None
