@@ -133,8 +133,9 @@ CELERY_BROKER_URL = broker_url(REDIS_URL)
 CELERY_BROKER_CONNECTION_RETRY_ON_STARTUP = True
 # A page does not wait for a broker that is away: the job stays queued, and the sweep sends it later.
 CELERY_BROKER_TRANSPORT_OPTIONS = {"max_retries": 1, "interval_start": 0, "socket_connect_timeout": 2}
-CELERY_TASK_ACKS_LATE = True
-CELERY_TASK_REJECT_ON_WORKER_LOST = True
+# A message is done with as soon as it is taken: the Job row and the sweep bring back what a dead worker left. Acknowledged at
+# the end, a job during which the broker died would end its worker for good (kombu 5.7).
+CELERY_TASK_ACKS_LATE = False
 CELERY_WORKER_PREFETCH_MULTIPLIER = 1
 CELERY_TASK_IGNORE_RESULT = True  # the Job row holds the result
 CELERY_WORKER_HIJACK_ROOT_LOGGER = False

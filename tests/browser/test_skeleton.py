@@ -126,7 +126,7 @@ def test_from_ranking_by_keyboard_to_the_downloaded_pairs(sign_in, live_world, w
 
     page = sign_in("mina")
     page.get_by_role("link", name="Exports").click()
-    page.get_by_role("link", name="Export preference pairs").click()
+    page.get_by_role("link", name="Export judgements").click()
     page.get_by_label("Project").select_option("Kitchen")
     page.get_by_label("Share held out").fill("0")
     page.get_by_role("button", name="Export", exact=True).click()
