@@ -130,7 +130,8 @@ class _Builder:
             return _("Each row would be refused by a trainer. The most frequent reason: %(reason)s") % {
                 "reason": self.writers.most_frequent_reason()
             }
-        if self.export.unit == Export.Unit.CONSENSUS and not any(kinds.keys() & set(Annotator.HUMAN) for kinds in self.people.values()):
+        judged_by = {kind for kinds in self.people.values() for kind in kinds}
+        if self.export.unit == Export.Unit.CONSENSUS and judged_by.isdisjoint(Annotator.HUMAN):
             return _(
                 "There is nothing to export yet: a consensus is made of what people judge, not models or simulations."
             )
