@@ -239,6 +239,13 @@ NAMES = {
     "Latin-1",
     "Windows-1252",
     "GB 18030",
+    "Python",
+    "TRL, datasets",
+    "OpenAI",
+    "LLaMA-Factory",
+    "Alpaca",
+    "ShareGPT",
+    "OASST",
 }
 DJANGO = {"Model name", "Add link", "Change or view list link"}
 WRITTEN = {
@@ -246,6 +253,7 @@ WRITTEN = {
     *("texts", "shorter", "broken", "group", "short", "text", "mina", "A written source", "plumbline"),
     *("A long text, number", "Say it shorter:", "Text", "is the id of row 1 too. Each row needs its own."),
     *("README.md", "manifest.json", "selection.parquet", "preference", "train", "test", "jsonl", "parquet"),
+    *("verify.py", "charts", "lengths-characters.svg", "annotators.svg"),
     *("first-try", "accuracy", "A held-out figure."),
 }
 # Labels that the code has not marked yet. Whoever marks one takes it out here.
