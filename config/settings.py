@@ -214,7 +214,8 @@ SPECTACULAR_SETTINGS = {
     "SWAGGER_UI_DIST": "SIDECAR",
     "SWAGGER_UI_FAVICON_HREF": "SIDECAR",
     "ENUM_NAME_OVERRIDES": {
-        "TemplateKindEnum": "curation.models.datasets.Template.Kind"
+        "TemplateKindEnum": "curation.models.datasets.Template.Kind",
+        "ExportKindEnum": "curation.models.exports.Export.Kind",
     },  # other things have kinds too
 }
 
