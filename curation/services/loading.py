@@ -1,14 +1,13 @@
 """What a selection names, as records: prompt by prompt, a fixed number of statements for some thousand judgements."""
 
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from itertools import chain
 from pathlib import Path
 from typing import Any
 
 import orjson
 import pyarrow.parquet as pq
-from django.db.models import Field, Func, Value
 
 from annotate.models import (
     Annotation,
@@ -38,7 +37,7 @@ from curation.exporting.records import (
     Votes,
 )
 from curation.models import Export
-from curation.services.selecting import PREFERENCES, asked_by, by_prompt
+from curation.services.selecting import PREFERENCES, among, asked_by, by_prompt
 from curation.tables import batches_of, opened
 
 BATCH = 1000  # judgements read at once
@@ -57,11 +56,6 @@ def rows_of(path: Path) -> Iterator[Row]:
 
 def count(path: Path) -> int:
     return int(pq.ParquetFile(path).metadata.num_rows)
-
-
-def among(ids: Iterable[int]) -> Func:
-    """For lookups with `__in`: one array. As thousands of parameters of one statement they cost more than its rows."""
-    return Func(Value(list(ids), output_field=Field()), template="(SELECT unnest(%(expressions)s::bigint[]))")
 
 
 def prompts(export: Export, selection: Path, settled: Path | None) -> Iterator[Prompt]:

@@ -14,7 +14,7 @@ from typing import Any
 import orjson
 import pyarrow as pa
 from django.db import connection, transaction
-from django.db.models import Exists, F, OuterRef, Q, QuerySet
+from django.db.models import Exists, F, Field, Func, OuterRef, Q, QuerySet, Value
 
 from annotate.consensus import one_coin
 from annotate.models import Answer, Consensus, Enrolment, GoldAnswer, Guideline, Question, Rule, Slot, Task
@@ -57,6 +57,11 @@ Kind = Export.Kind
 PREFERENCES = (Kind.PREFERENCE, Kind.RANKING, Kind.UNPAIRED)
 """Kinds made of the question of preference. The others are made of whatever was asked."""
 CHUNK = 2_000
+
+
+def among(ids: Iterable[int]) -> Func:
+    """For lookups with `__in`: one array. As thousands of parameters of one statement they cost more than its rows."""
+    return Func(Value(list(ids), output_field=Field()), template="(SELECT unnest(%(expressions)s::bigint[]))")
 
 
 def preference_key(export: Export) -> str:
@@ -116,6 +121,13 @@ def _passes(export: Export, chosen: Filters) -> Q:
         )
         found &= Q(Exists(sure))
     return found
+
+
+def tasks_of(slots: QuerySet[Slot]) -> Func:
+    """The tasks of the slots, found once: as a nested query, right after an import, before the tables are analysed, the
+    planner would find them again for each row.
+    """
+    return among(slots.order_by().values_list("task", flat=True).distinct())
 
 
 def _ordered(slots: QuerySet[Slot]) -> QuerySet[Slot]:
@@ -186,7 +198,7 @@ def selected(export: Export) -> Iterator[dict[str, Any]]:
     if export.unit == Export.Unit.CONSENSUS:
         questions = list(asked_by(export).values_list("pk", flat=True))
         answered = Answer.objects.filter(annotation=OuterRef("current_annotation"), question__in=questions)
-        slots = Slot.objects.heard().filter(Exists(answered), task__in=slots.values("task"))
+        slots = Slot.objects.heard().filter(Exists(answered), task__in=tasks_of(slots))
     columns = ("task__prompt_sha256", "task_id", "current_annotation_id", "holder__pseudonym", "holder_id")
     for prompt, task, annotation, pseudonym, holder in _ordered(slots).values_list(*columns).iterator(CHUNK):
         yield {
@@ -215,7 +227,7 @@ def _reliabilities(export: Export) -> dict[int, float]:
 
 
 def settled_by(export: Export) -> Iterator[dict[str, Any]]:
-    tasks = judged_slots(export).values("task")
+    tasks = tasks_of(judged_slots(export))
     questions = list(asked_by(export).values_list("pk", flat=True))
     rows = Consensus.objects.filter(task__in=tasks, question__in=questions, current=True)
     ordered = rows.order_by(
