@@ -1,10 +1,13 @@
 """Datasets, templates, instances and exports for tests, made by the verbs and jobs that people use."""
 
 from io import BytesIO
+from itertools import count
 from typing import Any
 
 import orjson
 
+from annotate.models import Annotator
+from curation.exporting.splits import is_person_held_out
 from curation.models import Dataset, Export, InstanceSet, Template
 from curation.services import blobs, datasets, templates
 from curation.services import instances as instance_verbs
@@ -60,3 +63,10 @@ def sft_export(*sets: InstanceSet, actor=None, **options: Any) -> Export:
 
 def file_of(export: Export, path: str) -> bytes:
     return blobs.file_of(export.files.select_related("blob").get(path=path).blob).read_bytes()
+
+
+def hold_out_ana_alone(world, salt: str, share: float = 0.5) -> None:
+    """Give ana and ben pseudonyms by which her work is test only, and his is not: by chance both might be, or neither."""
+    for name, out in (("ana", True), ("ben", False)):
+        drawn = (f"p-{number}" for number in count() if is_person_held_out(f"p-{number}", salt, share) is out)
+        Annotator.objects.filter(pk=world.annotator(name).pk).update(pseudonym=next(drawn))

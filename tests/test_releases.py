@@ -13,13 +13,14 @@ from annotate.models import Annotation, Consensus, Enrolment, Project, Rule, Slo
 from annotate.services import gold, ledger
 from annotate.services.adjudication import adjudicate
 from annotate.services.enrolments import enrol
-from curation.exporting.splits import is_held_out, is_person_held_out
+from curation.exporting.splits import is_held_out
 from curation.folder import TOMBSTONES
 from curation.models import Export
 from curation.services import blobs, exports, revoking, selecting
 from curation.services.lineage import exports_with, lineage
 from curation.tasks import build_export
 from jobs.models import Job
+from tests import library
 from tests.test_exports import export, rows_of
 
 pytestmark = pytest.mark.django_db
@@ -140,14 +141,12 @@ def test_what_two_researchers_agree_on_is_a_test_set_of_its_own(world):
 def test_the_work_of_people_held_out_is_test_only(world):
     world.tasks(30)
     answered(world, 1, 2, 3)
+    library.hold_out_ana_alone(world, "a")
     made = export(world, filters={"people_held_out": 0.5}, salt="a")
-    out = {name for name in ("ana", "ben") if is_person_held_out(world.annotator(name).pseudonym, "a", 0.5)}
-    names = {world.annotator(name).pseudonym for name in out}
-    train = {row["annotator"] for row in lines_of(made, "jsonl/train.jsonl")} if len(out) < 2 else set()
-    assert not train & names
-    assert made.manifest["counts"].get("judgements_of_people_held_out", 0) == len(out) * sum(
-        1 for task in Task.objects.all() if not _is_test(task, "a")
-    )
+    assert {row["annotator"] for row in lines_of(made, "jsonl/train.jsonl")} == {world.annotator("ben").pseudonym}
+    assert world.annotator("ana").pseudonym in {row["annotator"] for row in lines_of(made, "jsonl/test.jsonl")}
+    trained_on = sum(not _is_test(task, "a") for task in Task.objects.all())
+    assert made.manifest["counts"]["judgements_of_people_held_out"] == trained_on
 
 
 def _is_test(task: Task, salt: str) -> bool:
@@ -164,6 +163,19 @@ def test_every_kind_is_built_or_says_why_not(world, kind):
         assert (made.built, made.job.state) == (False, Job.State.FAILED)
         return
     assert made.manifest["counts"]["rows"] == {"ranking": 4, "prompt": 2, "judgement": 4}[kind]
+
+
+def test_a_row_that_the_shape_cannot_say_is_set_aside_with_a_sentence_that_says_where(world):
+    task = world.tasks(1)[0]
+    task.completions.filter(name="o1").update(text="No.\n\nHuman: why?")
+    world.answer(world.claim("ana"), 3, 1, 2)
+    made = export(world, shape="hh", test_share=Decimal(0))
+    aside = lines_of(made, "quarantine.jsonl")
+    assert made.manifest["quarantined"] == {"turn_marker": len(aside)} and made.manifest["counts"]["rows"] == 3 - len(
+        aside
+    )
+    assert aside and all("Human:" in one["says"] and "%(" not in one["says"] for one in aside)
+    assert "Human:" in world.client("mina").get(f"/exports/{made.pk}/").text
 
 
 # --- The same bytes ---------------------------------------------------------------------------------------------------
