@@ -25,7 +25,6 @@ from curation.exporting.shapes import SHAPES, lost
 from curation.tables import RowWriter
 
 FORMAT, FORMAT_VERSION = "plumbline-export", 2
-TURNS = pa.list_(pa.struct([("role", pa.string()), ("content", pa.string())]))
 QUARANTINE, TOMBSTONES = "quarantine.jsonl", "tombstones.jsonl"
 SPLITS = ("train", "test")
 CHUNK = 1024 * 1024
@@ -41,7 +40,7 @@ class What(Protocol):
 class Kept(Protocol):
     """Whether a row goes into the files: all do, but for those that stood in an earlier export."""
 
-    def keeps(self, row_id: str, split: str, line: bytes) -> bool: ...
+    def keeps(self, split: str, line: bytes) -> bool: ...
 
 
 @dataclass
@@ -126,7 +125,7 @@ class Writers:
             return False
         line = written if written and shaped == row else orjson.dumps(shaped, option=orjson.OPT_APPEND_NEWLINE)
         writer.seen += 1
-        if self.kept is None or self.kept.keeps(row["row_id"], writer.split, line):
+        if self.kept is None or self.kept.keeps(writer.split, line):
             writer.write(shaped, line)
             self.lengths.add(self.kind, row)
             self.dates[side].see(shaped, len(line))
@@ -134,11 +133,12 @@ class Writers:
 
     def _set_aside(self, row: dict[str, Any], split: str, unfit: Unfit) -> None:
         self.quarantined[unfit.reason] += 1
+        self.examples.setdefault(unfit.reason, unfit.about)
         found = {
             "row_id": row["row_id"],
             "split": split,
             "reason": unfit.reason,
-            "says": unfit.says,
+            "says": str(unfit),
             "row": _readable(row),
         }
         self._quarantine.write(orjson.dumps(found, option=orjson.OPT_APPEND_NEWLINE))
@@ -199,7 +199,8 @@ def finished(folder: Path, said: dict[str, Any], writers: Writers, name: str, *m
         "loses": lost(writers.shape.NAME, writers.schema.names),
         "rows_sha256": rows_sha256(writers.splits),
     }
-    for path, content in writers.shape.more(manifest).items():
+    further = writers.shape.more(manifest)
+    for path, content in further.items():
         (folder / path).write_bytes(content)
     shutil.copyfile(verify.__file__, folder / "verify.py")
     charts = cards.charts(manifest)
@@ -210,7 +211,7 @@ def finished(folder: Path, said: dict[str, Any], writers: Writers, name: str, *m
     rows = {path: writer.rows for writer in writers.splits for path in writer.paths}
     digests = {writer.jsonl_path: writer.digest.hexdigest() for writer in writers.splits}
     quarantine = [folder / QUARANTINE] if writers.quarantined else []
-    others = [folder / path for path in ("README.md", "verify.py", *writers.shape.more(manifest), *charts)]
+    others = [folder / path for path in ("README.md", "verify.py", *further, *charts)]
     entries = [
         file_entry(folder, path, rows.get(path), digests.get(path)) for path in [*rows, *others, *quarantine, *more]
     ]

@@ -31,7 +31,7 @@ class Changes:
         self.now = bytearray()
         self.unchanged = self.gone = 0
 
-    def keeps(self, row_id: str, split: str, line: bytes) -> bool:
+    def keeps(self, split: str, line: bytes) -> bool:
         digest = _digest(split, line)
         self.now += digest
         there = _holds(self.known, digest)

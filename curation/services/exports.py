@@ -123,23 +123,8 @@ def repeat_export(*, export: Export, actor, send: bool = True) -> Export:
         raise ValidationError(_("This export was revoked: %(why)s") % {"why": export.revoked_because})
     if not export.built:
         raise ValidationError(_("This export is not built yet."))
-    names = (
-        "kind",
-        "project",
-        "shape",
-        "unit",
-        "ties",
-        "margin",
-        "reliability",
-        "filters",
-        "since",
-        "cap",
-        "test_share",
-        "salt",
-    )
+    names = (*SAME_AS_BEFORE, "project", "since", "cap", "selection", "settled", "snapshot", "about")
     again = Export(actor=actor, **{name: getattr(export, name) for name in names})
-    for name in ("selection", "settled", "snapshot", "about"):
-        setattr(again, name, getattr(export, name))
     return _request(again, {"repeats": str(export.pk)}, list(export.instance_sets.all()), send)
 
 

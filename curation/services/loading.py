@@ -42,10 +42,11 @@ from curation.tables import batches_of, opened
 
 BATCH = 1000  # judgements read at once
 PLAIN_COMPARISON = 2  # steps of a comparison that asks which, and not by how much
-ORDERS = (*PREFERENCES, Export.Kind.JUDGEMENT)
 NAMES_MODELS = (Export.Kind.RANKING, Export.Kind.JUDGEMENT)
 
 Row = dict[str, Any]
+Strengths = Mapping[int, tuple[tuple[str, str], int]]
+"""Of each judgement by how much which output is better: ((left, right), steps), negative for the right one."""
 
 
 def rows_of(path: Path) -> Iterator[Row]:
@@ -111,8 +112,8 @@ class Loader:
         tasks = {row["task"] for _prompt, judged, known in found for row in chain(judged, known)}
         items, sha256_of = self._items(tasks)
         judged = {row["annotation"]: row for _prompt, rows, _known in found for row in rows}
-        said = self._judgements(judged, items, sha256_of)
         strengths = self._strengths(judged, sha256_of) if self.steps else {}
+        said = self._judgements(judged, items, sha256_of, strengths)
         for prompt, rows, known in found:
             mine = [said[row["annotation"]] for row in rows]
             by_task: dict[int, list[int]] = defaultdict(list)
@@ -149,9 +150,9 @@ class Loader:
         }, sha256_of
 
     def _judgements(
-        self, judged: Mapping[int, Row], items: Mapping[int, Item], sha256_of: Mapping[int, str]
+        self, judged: Mapping[int, Row], items: Mapping[int, Item], sha256_of: Mapping[int, str], strengths: Strengths
     ) -> dict[int, Judgement]:
-        orders = self._orders(judged, sha256_of) if self.orders else {}
+        orders = self._orders(judged, sha256_of, strengths) if self.orders else {}
         answers = self._answers(judged, sha256_of) if self.others else {}
         columns = ("pk", "created_at", "guideline__version", "slot__holder__kind")
         return {
@@ -170,7 +171,9 @@ class Loader:
             for pk, created_at, guideline, kind in Annotation.objects.filter(pk__in=among(judged)).values_list(*columns)
         }
 
-    def _orders(self, judged: Mapping[int, Row], sha256_of: Mapping[int, str]) -> dict[int, Order]:
+    def _orders(
+        self, judged: Mapping[int, Row], sha256_of: Mapping[int, str], strengths: Strengths
+    ) -> dict[int, Order]:
         of = {"annotation__in": among(judged), "question__in": self.orders}
         lines: dict[int, dict[str, bool]] = defaultdict(dict)
         if self.lines:
@@ -179,15 +182,7 @@ class Loader:
             )
             for annotation, output, above in drawn.values_list("answer__annotation_id", "completion_id", "acceptable"):
                 lines[annotation][sha256_of[output]] = bool(above)
-        steps: dict[int, int] = {}
-        if self.steps:
-            pairs = PairAnswer.objects.filter(
-                answer__annotation__in=among(judged), answer__question__in=self.orders, neither=False
-            )
-            asked = pairs.filter(answer__question__settings__steps__gt=PLAIN_COMPARISON)
-            steps = {
-                pk: abs(strength) for pk, strength in asked.values_list("answer__annotation_id", "strength") if strength
-            }
+        steps = {annotation: abs(signed) for annotation, (_pair, signed) in strengths.items() if signed}
         found = {
             annotation: Order(
                 {sha256_of[pk]: tier for pk, tier in tiers.items()}, lines.pop(annotation, {}), steps.get(annotation)
@@ -196,16 +191,14 @@ class Loader:
         }
         return found | {annotation: Order({}, acceptable) for annotation, acceptable in lines.items()}
 
-    def _strengths(
-        self, judged: Mapping[int, Row], sha256_of: Mapping[int, str]
-    ) -> dict[int, tuple[tuple[str, str], float]]:
-        """Of each judgement by how much which output is better: ((left, right), steps), negative for the right one."""
+    def _strengths(self, judged: Mapping[int, Row], sha256_of: Mapping[int, str]) -> Strengths:
+        """Where strength was asked for."""
         pairs = PairAnswer.objects.filter(
             answer__annotation__in=among(judged), answer__question__in=self.orders, neither=False,
             answer__question__settings__steps__gt=PLAIN_COMPARISON,
         )  # fmt: skip
         return {
-            annotation: ((sha256_of[left], sha256_of[right]), float(strength or 0))
+            annotation: ((sha256_of[left], sha256_of[right]), strength or 0)
             for annotation, left, right, strength in pairs.values_list(
                 "answer__annotation_id", "left_id", "right_id", "strength"
             )
@@ -264,7 +257,7 @@ def _settled(
     item: Item,
     annotations: Sequence[int],
     sha256_of: Mapping[int, str],
-    strengths: Mapping[int, tuple[tuple[str, str], float]],
+    strengths: Strengths,
 ) -> Settled:
     value, votes, soft = (orjson.loads(row[name]) for name in ("value", "votes", "soft"))
     of_pair = {(sha256_of[a], sha256_of[b]): tuple(counts) for a, b, counts in votes or ()}
@@ -290,9 +283,7 @@ def _settled(
     )
 
 
-def _mean_strength(
-    item: Item, annotations: Sequence[int], strengths: Mapping[int, tuple[tuple[str, str], float]]
-) -> float | None:
+def _mean_strength(item: Item, annotations: Sequence[int], strengths: Strengths) -> float | None:
     """For the first of two outputs, over those who said how much. None where nobody did."""
     said = [strengths[one] for one in annotations if one in strengths]
     if not said or len(item.outputs) != 2:

@@ -78,8 +78,7 @@ class _Builder:
     """The second step: rows, then the manifest over them."""
 
     def __init__(self, export: Export, folder: Path, job: Job) -> None:
-        assert export.project is not None  # a constraint says so
-        self.export, self.project, self.folder, self.job = export, export.project, folder, job
+        self.export, self.folder, self.job = export, folder, job
         self.filters = filters_of(export.filters)
         self.options = options_of(export)
         self.kind = KINDS[export.kind]

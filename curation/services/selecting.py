@@ -92,9 +92,13 @@ def judged_slots(export: Export) -> QuerySet[Slot]:
         task__purpose=Task.Purpose.WORK,
         task__status=Task.Status.OPEN,
     )
+    return found.filter(_answered(export))
+
+
+def _answered(export: Export) -> Exists:
+    """Of a slot: what the kind is made of was answered."""
     questions = list(asked_by(export).values_list("pk", flat=True))
-    answered = Answer.objects.filter(annotation=OuterRef("current_annotation"), question__in=questions)
-    return found.filter(Exists(answered))
+    return Exists(Answer.objects.filter(annotation=OuterRef("current_annotation"), question__in=questions))
 
 
 def _passes(export: Export, chosen: Filters) -> Q:
@@ -196,9 +200,7 @@ def selected(export: Export) -> Iterator[dict[str, Any]]:
     """In the order of the export. In unit consensus all that the consensus of the tasks is made of, late answers too."""
     slots, reliability = judged_slots(export), _reliabilities(export)
     if export.unit == Export.Unit.CONSENSUS:
-        questions = list(asked_by(export).values_list("pk", flat=True))
-        answered = Answer.objects.filter(annotation=OuterRef("current_annotation"), question__in=questions)
-        slots = Slot.objects.heard().filter(Exists(answered), task__in=tasks_of(slots))
+        slots = Slot.objects.heard().filter(_answered(export), task__in=tasks_of(slots))
     columns = ("task__prompt_sha256", "task_id", "current_annotation_id", "holder__pseudonym", "holder_id")
     for prompt, task, annotation, pseudonym, holder in _ordered(slots).values_list(*columns).iterator(CHUNK):
         yield {

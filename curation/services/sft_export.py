@@ -16,6 +16,7 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_noop
 
 from curation import folder as folders
+from curation.exporting.deriving import TURNS
 from curation.exporting.splits import is_held_out
 from curation.models import Dataset, Export, InstanceSet
 from curation.queries import duckdb_in
@@ -26,8 +27,8 @@ from jobs.models import Job, JobError
 SCHEMA = pa.schema(
     [
         ("row_id", pa.string()),
-        ("prompt", folders.TURNS),
-        ("completion", folders.TURNS),
+        ("prompt", TURNS),
+        ("completion", TURNS),
         ("instance", pa.string()),
         ("dataset", pa.string()),
         ("row", pa.int64()),
