@@ -329,6 +329,19 @@ def test_a_revoked_release_is_not_made_again_nor_gone_on_from(world):
         exports.request_export(project=world.project, actor=None, since=made, send=False)
 
 
+@pytest.mark.parametrize(("because", "said"), [("", "required"), ("\0", "Null characters"), ("x" * 501, "at most 500")])
+def test_a_reason_that_cannot_be_is_refused_and_nothing_is_done(world, because, said):
+    world.tasks(1)
+    world.answer(world.claim("ana"), 1, 2, 3)
+    made, client = export(world), world.client("ada")
+    page = client.post(f"/exports/{made.pk}/revoke/", {"because": because}, follow=True)
+    assert said in page.text
+    person = client.post(f"/exports/of/{world.annotator('ana').pseudonym}/", {"because": because})
+    assert person.status_code == 422 and said in person.text
+    made.refresh_from_db()
+    assert not made.revoked and not Slot.objects.filter(status="held").exists()
+
+
 def test_erasing_somebody_holds_the_work_revokes_the_exports_and_forgets_who_it_was(world):
     world.tasks(2)
     answered(world, 1, 2, 3)
@@ -341,6 +354,7 @@ def test_erasing_somebody_holds_the_work_revokes_the_exports_and_forgets_who_it_
     user = ana.user.__class__.objects.get(pk=ana.user_id)
     assert made.revoked and ana.pseudonym not in made.revoked_because
     assert (user.username, user.email, user.is_active) == (f"erased-{ana.pseudonym}", "", False)
+    assert Enrolment.pgh_event_model.objects.filter(pgh_context__metadata__erased_because="Asked to be.").exists()
     assert set(Slot.objects.filter(holder=ana).values_list("status", "held_for")) == {("held", "erased")}
     assert Slot.objects.filter(status="open").count() == 2  # the places are others' now
     later = export(world, unit="consensus")

@@ -4,6 +4,7 @@ What was judged stays in the ledger under the pseudonym, which nothing names any
 and later exports are made without it. `curation.services.revoking` is what takes back the releases that hold it.
 """
 
+import pghistory
 from allauth.account.models import EmailAddress
 from django.db import transaction
 from django.utils.translation import gettext as _
@@ -29,21 +30,19 @@ PROFILE = {
 
 @transaction.atomic
 def erase(*, annotator: Annotator, actor, reason: str) -> int:
-    """Returns how many answers no longer count. Raises Refused for a judge that is no person, and for oneself."""
+    """Returns how many answers no longer count. The reason stands in the history of what changed. Raises Refused for a judge that is no person, and for oneself."""
     if annotator.kind not in Annotator.HUMAN:
         raise Refused(_("This is no person: nobody is to be forgotten."))
     if actor is not None and annotator.user_id == actor.pk:
         raise Refused(_("Ask another admin to erase you, so that somebody can still sign in."))
     Annotator.objects.select_for_update(no_key=True).get(pk=annotator.pk)
     held = _hold(annotator)
-    for enrolment in Enrolment.objects.filter(annotator=annotator).order_by("pk"):
-        for to in (Enrolment.Status.PAUSED, Enrolment.Status.REJECTED):  # who was let in is paused first
-            if (
-                Enrolment.Status(enrolment.status),
-                to,
-            ) in TRANSITIONS and enrolment.status != Enrolment.Status.REJECTED:
-                enrolments.move(enrolment=enrolment, to=to, actor=actor, reason=_("erased"))
-    _forget(annotator)
+    with pghistory.context(erased_because=reason):
+        for enrolment in Enrolment.objects.filter(annotator=annotator).order_by("pk"):
+            for to in (Enrolment.Status.PAUSED, Enrolment.Status.REJECTED):  # who was let in is paused first
+                if (Enrolment.Status(enrolment.status), to) in TRANSITIONS:
+                    enrolments.move(enrolment=enrolment, to=to, actor=actor, reason=_("erased"))
+        _forget(annotator)
     return held
 
 

@@ -5,6 +5,7 @@ from typing import Any
 from uuid import UUID
 
 import orjson
+from django import forms
 from django.contrib import messages
 from django.core.exceptions import ValidationError
 from django.core.paginator import Paginator
@@ -122,9 +123,14 @@ def export_revoke(request: PageRequest, export_id: UUID) -> HttpResponse:
     """Take a release back, with a reason. For managers and researchers of its project."""
 
     def deed(found: Export) -> None:
-        revoke(export=found, actor=request.user, because=request.POST.get("because", ""))
+        revoke(export=found, actor=request.user, because=_reason(request))
 
     return _deed(request, export_for(request.user, export_id), deed)
+
+
+def _reason(request: PageRequest) -> str:
+    """Raises ValidationError for none, for too long a one, and for what no database keeps."""
+    return forms.CharField(max_length=500).clean(request.POST.get("because", ""))
 
 
 def _deed(request: PageRequest, found: Export, deed: Callable[[Export], Export | None]) -> HttpResponse:
@@ -157,7 +163,7 @@ def person_exports(request: PageRequest, pseudonym: str) -> HttpResponse:
     if request.method == "POST":
         check_erases(request.user)
         try:
-            n = erase_person(annotator=annotator, actor=request.user, because=request.POST.get("because", ""))
+            n = erase_person(annotator=annotator, actor=request.user, because=_reason(request))
         except (ValidationError, Refused) as refused:
             error = " ".join(refused.messages) if isinstance(refused, ValidationError) else str(refused)
         else:
