@@ -148,7 +148,7 @@ def check_lineage(page: Page, row: dict, annotation: Annotation, use: Callable[[
     expect(found).to_contain_text(annotation.slot.holder.pseudonym)
     expect(found).to_contain_text("boiling")
     expect(found).to_contain_text("overall@1")
-    expect(found.get_by_role("cell").first).to_have_text(f"{annotation.pk:,}")
+    expect(found.get_by_role("cell").first).to_have_text(str(annotation.pk))
     assert row["annotations"] == [annotation.pk]
 
 
